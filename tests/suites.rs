@@ -1,1 +1,3 @@
-//! Suites.
+//! One integration binary: each module is a suite.
+
+mod workspace;

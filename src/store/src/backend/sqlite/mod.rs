@@ -1,0 +1,158 @@
+//! The store's file: current state only, in SQLite with a write-ahead log.
+//!
+//! One row per key, no history, no index: the map of keys is in memory and a row is found by the revision that created
+//! it. A commit of creates appends neighbouring rows, so a batch touches few pages.
+//!
+//! A file that is damaged is moved aside, never deleted, and the newest good backup takes its place. With no good
+//! backup the open fails: an empty store would make every node delete its pods, which is not a disk's decision.
+
+mod backup;
+mod files;
+mod read;
+mod rows;
+mod schema;
+
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, ErrorCode};
+
+pub(crate) use self::backup::BackupFiles;
+pub use self::backup::RestoreError;
+use self::files::Files;
+pub use self::read::Damage;
+use self::read::Unreadable;
+use super::{Backend, Commit, Contents, Rows, StorageError};
+
+#[derive(Debug)]
+pub(crate) struct Sqlite {
+    db: Connection,
+    directory: PathBuf,
+}
+
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) sqlite: Sqlite,
+    pub(crate) contents: Contents,
+    pub(crate) backups: BackupFiles,
+    pub(crate) restored: Option<Restored>,
+}
+
+/// A damaged database was replaced: what was written after the backup is lost.
+#[derive(Debug)]
+pub struct Restored {
+    pub damage: Damage,
+    pub backup: PathBuf,
+    /// Where the damaged file lies now.
+    pub moved_to: PathBuf,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error("make the store's directory {}", .path.display())]
+    Directory { path: PathBuf, source: std::io::Error },
+    #[error("{} is in use by another process", .path.display())]
+    InUse { path: PathBuf },
+    #[error(
+        "{} was written by a newer version (schema {found}, this one knows {supported}); \
+         start that version, or restore an older backup",
+        .path.display()
+    )]
+    Newer { path: PathBuf, found: i64, supported: i64 },
+    #[error("open {}", .path.display())]
+    Storage { path: PathBuf, source: StorageError },
+    #[error(
+        "{} is damaged and there is no good backup; to begin with an empty cluster, move it away",
+        .path.display()
+    )]
+    Damaged {
+        path: PathBuf,
+        #[source]
+        damage: Damage,
+    },
+    #[error("restore {}", .backup.display())]
+    Restore { backup: PathBuf, source: RestoreError },
+    #[error("start the store's writer thread")]
+    Thread(#[source] std::io::Error),
+}
+
+impl Sqlite {
+    pub(crate) fn open(directory: &Path) -> Result<Opened, OpenError> {
+        let files = Files::in_directory(directory)
+            .map_err(|source| OpenError::Directory { path: directory.into(), source })?;
+        let (opened, restored) = match read::open(&files.database, !files.has_backup()) {
+            Err(Unreadable::Damaged(damage)) => {
+                let restored = restore(&files, damage)?;
+                (read::open(&files.database, false), Some(restored))
+            }
+            opened => (opened, None),
+        };
+        let (db, contents) = opened.map_err(|error| refuse(&files, error))?;
+        let sqlite = Self { db, directory: directory.into() };
+        Ok(Opened { sqlite, contents, backups: BackupFiles::new(files), restored })
+    }
+}
+
+impl Backend for Sqlite {
+    fn commit(&mut self, commit: &Commit) -> Result<(), StorageError> {
+        // Dropped half-way it rolls back.
+        let commit = || {
+            let transaction = self.db.transaction()?;
+            rows::write(&transaction, commit)?;
+            transaction.commit()
+        };
+        let mut commit = commit;
+        commit().map_err(|error| classify(error, Some(&self.directory)))
+    }
+}
+
+/// Puts the newest backup that is whole in the place of the damaged database.
+fn restore(files: &Files, damage: Damage) -> Result<Restored, OpenError> {
+    let good = |backup: &PathBuf| backup.exists() && read::verify(backup).is_ok();
+    let Some(backup) = files.backups().into_iter().find(good) else {
+        return Err(OpenError::Damaged { path: files.database.clone(), damage });
+    };
+    let place = || {
+        let scratch = files.scratch().map_err(RestoreError::Replace)?;
+        backup::prepare(&backup, &scratch)?;
+        files.replace_database(&scratch).map_err(RestoreError::Replace)
+    };
+    match place() {
+        Ok(moved_to) => {
+            tracing::error!(
+                %damage,
+                moved_to = %moved_to.display(),
+                backup = %backup.display(),
+                "the store was damaged: the newest good backup is in its place, what was written after it is lost"
+            );
+            Ok(Restored { damage, backup, moved_to })
+        }
+        Err(source) => Err(OpenError::Restore { backup, source }),
+    }
+}
+
+fn refuse(files: &Files, error: Unreadable) -> OpenError {
+    let path = files.database.clone();
+    match error {
+        Unreadable::Damaged(damage) => OpenError::Damaged { path, damage },
+        Unreadable::InUse => OpenError::InUse { path },
+        Unreadable::Newer { found, supported } => OpenError::Newer { path, found, supported },
+        Unreadable::Storage(source) => OpenError::Storage { path, source },
+    }
+}
+
+/// SQLite reports some full and read-only file systems as plain I/O errors: then the file system itself is asked.
+fn classify(error: rusqlite::Error, directory: Option<&Path>) -> StorageError {
+    let cause = |error| Box::new(error) as Box<_>;
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => StorageError::Full(cause(error)),
+        Some(ErrorCode::ReadOnly) => StorageError::ReadOnly(cause(error)),
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => StorageError::Damaged(cause(error)),
+        _ => match directory.and_then(|directory| rustix::fs::statvfs(directory).ok()) {
+            Some(disk) if disk.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY) => {
+                StorageError::ReadOnly(cause(error))
+            }
+            Some(disk) if disk.f_bavail == 0 => StorageError::Full(cause(error)),
+            _ => StorageError::Io(cause(error)),
+        },
+    }
+}

@@ -1,0 +1,102 @@
+//! Opening one database file and reading all of it, or knowing exactly why not.
+
+use std::path::Path;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+use super::schema::{self, Version};
+use super::{classify, rows};
+use crate::backend::{Contents, StorageError};
+use crate::revision::Revision;
+
+/// Why a file cannot be a store.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Unreadable {
+    #[error(transparent)]
+    Damaged(#[from] Damage),
+    #[error("another process has the store open")]
+    InUse,
+    #[error("the store has version {found}; this program knows up to {supported}")]
+    Newer { found: i64, supported: i64 },
+    #[error(transparent)]
+    Storage(StorageError),
+}
+
+/// What is wrong with a file that no retry will mend.
+#[derive(Debug, thiserror::Error)]
+pub enum Damage {
+    #[error("the file is gone or empty although backups exist")]
+    Missing,
+    #[error("the file is not a store")]
+    Foreign,
+    #[error("SQLite cannot read it: {0}")]
+    Unreadable(rusqlite::Error),
+    #[error("its structure is damaged: {0}")]
+    Structure(String),
+    #[error("the row created at revision {created} is damaged")]
+    Row { created: Revision },
+}
+
+impl From<rusqlite::Error> for Unreadable {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::InUse,
+            // `Unknown` is SQL that does not fit the file: a table missing or twice. No code: a value of another type.
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::Unknown) | None => {
+                Self::Damaged(Damage::Unreadable(error))
+            }
+            Some(_) => Self::Storage(classify(error, None)),
+        }
+    }
+}
+
+/// One writer, so the log's index can live on the heap: `EXCLUSIVE` also keeps a second process out.
+///
+/// `FULL` syncs the log at every commit. The log is written back after 1 000 pages, 4 MiB, and reused in place: a
+/// large log writes a page that changes often back once instead of each time. The cache is small because
+/// nothing is read twice: reads are served from memory.
+const SETTINGS: &str = "
+    PRAGMA page_size = 4096;
+    PRAGMA locking_mode = EXCLUSIVE;
+    PRAGMA journal_mode = WAL;
+    PRAGMA synchronous = FULL;
+    PRAGMA wal_autocheckpoint = 1000;
+    PRAGMA journal_size_limit = 4194304;
+    PRAGMA cache_size = -512;
+    PRAGMA temp_store = MEMORY;
+";
+
+/// Opens or creates the database. `may_create` is false where an empty file can only be a loss.
+pub(super) fn open(path: &Path, may_create: bool) -> Result<(Connection, Contents), Unreadable> {
+    if !may_create && std::fs::metadata(path).map_or(0, |metadata| metadata.len()) == 0 {
+        return Err(Damage::Missing.into());
+    }
+    let mut db = Connection::open(path)?;
+    db.execute_batch(SETTINGS)?;
+    check_structure(&db)?;
+    match schema::version(&db)? {
+        Version::Current => {}
+        Version::None if may_create => schema::migrate(&mut db, 0)?,
+        Version::Older(from) => schema::migrate(&mut db, from)?,
+        Version::Newer { found, supported } => return Err(Unreadable::Newer { found, supported }),
+        Version::None | Version::Foreign => return Err(Damage::Foreign.into()),
+    }
+    let contents = rows::read(&db)?;
+    Ok((db, contents))
+}
+
+/// Reads a backup without touching it.
+pub(super) fn verify(path: &Path) -> Result<(), Unreadable> {
+    let db = open_read_only(path)?;
+    check_structure(&db)?;
+    rows::read(&db).map(drop)
+}
+
+pub(super) fn open_read_only(path: &Path) -> rusqlite::Result<Connection> {
+    Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
+}
+
+fn check_structure(db: &Connection) -> Result<(), Unreadable> {
+    let verdict: String = db.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    if verdict == "ok" { Ok(()) } else { Err(Damage::Structure(verdict).into()) }
+}

@@ -37,13 +37,22 @@ debian_fetch() {
   apt_conf=$(debian_apt "$suite" "$arch")
   debs=${apt_conf%/*}/archives
   rm -rf "$debs" "$folder.part"
-  mkdir -p "$debs/partial" "$folder.part"
+  mkdir -p "$debs/partial"
+  debian_empty_root "$folder.part"
   # shellcheck disable=SC2086 # several words
   (cd "$debs" && export APT_CONFIG=$apt_conf && apt-get update && apt-get $how "$@") >"$CACHE/apt.log" 2>&1 ||
     { tail -n 5 "$CACHE/apt.log" >&2; die "cannot fetch $* ($suite, $arch)"; }
   for package in "$debs"/*.deb; do debian_extract "$package" "$folder.part"; done
   rm -rf "$debs"
   mv -T "$folder.part" "$folder"
+}
+# Debian 12 has its programs and libraries under /usr only; its packages are made so that these links place them there.
+debian_empty_root() {
+  local dir
+  for dir in bin sbin lib lib64; do
+    mkdir -p "$1/usr/$dir"
+    ln -s "usr/$dir" "$1/$dir"
+  done
 }
 debian_extract() { dpkg-deb --fsys-tarfile "$1" | tar -x --keep-directory-symlink -C "$2"; }
 

@@ -53,7 +53,8 @@ impl Snapshot {
 
     /// The entries of the scope that follow `key`, which need not exist: the next page of a list.
     pub fn iter_after<'a>(&'a self, key: &str) -> impl Iterator<Item = &'a Entry> + use<'a> {
-        self.range(Bound::Excluded(key.max(&self.scope)))
+        let scope = &*self.scope;
+        self.range(if key < scope { Bound::Included(scope) } else { Bound::Excluded(key) })
     }
 
     fn range<'a>(&'a self, start: Bound<&str>) -> impl Iterator<Item = &'a Entry> + use<'a> {

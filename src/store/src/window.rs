@@ -94,3 +94,50 @@ impl Window {
 fn cost(event: &Event) -> usize {
     EVENT_OVERHEAD + event.previous().map_or(0, |previous| previous.value().len())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::entry::Entry;
+    use crate::event::Change;
+
+    const LIMITS: Limits = Limits { events: 100, bytes: 10_000, age: Duration::from_secs(60) };
+
+    /// The deletion of a value of `size` bytes, which from then on only the log holds.
+    fn deletion(revision: u64, size: usize) -> Event {
+        let key: Arc<str> = "/a/1".into();
+        let previous = Entry::create(key, Bytes::from(vec![0; size]), Revision::FIRST, None);
+        Event::new(Change::Deleted { revision: Revision::new(revision), previous })
+    }
+
+    fn revisions(events: &[Event]) -> Vec<u64> {
+        events.iter().map(|event| event.revision().get()).collect()
+    }
+
+    #[test]
+    fn large_values_leave_before_many_events_are_there() {
+        let mut window = Window::new(LIMITS, Revision::FIRST);
+        let now = Instant::now();
+        assert!(window.extend(&[deletion(2, 4000), deletion(3, 4000)], now).is_empty());
+        assert_eq!(revisions(&window.extend(&[deletion(4, 4000)], now)), [2]);
+        assert_eq!(revisions(&window.extend(&[deletion(5, 20_000)], now)), [3, 4, 5]);
+        assert_eq!(window.floor(), Revision::new(5));
+        assert!(window.extend(&[deletion(6, 9000)], now).is_empty(), "what left no longer counts");
+    }
+
+    #[test]
+    fn old_events_leave_when_something_new_comes() {
+        let mut window = Window::new(LIMITS, Revision::FIRST);
+        let start = Instant::now();
+        window.extend(&[deletion(2, 10)], start);
+        window.extend(&[deletion(3, 10)], start + Duration::from_secs(40));
+        assert_eq!(revisions(&window.extend(&[deletion(4, 10)], start + Duration::from_secs(80))), [2]);
+        assert_eq!(window.after(Revision::new(2), "/a/").map(Iterator::count), Ok(2));
+        let compacted = RevisionError::Compacted { oldest: Revision::new(2) };
+        assert_eq!(window.after(Revision::FIRST, "/a/").map(Iterator::count), Err(compacted));
+    }
+}

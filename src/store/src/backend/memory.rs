@@ -13,13 +13,19 @@ use crate::revision::Revision;
 #[derive(Clone, Debug, Default)]
 pub struct InMemory(Arc<Mutex<Disk>>);
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Disk {
     mark: Option<Revision>,
     rows: BTreeMap<Revision, Row>,
 }
 
 impl InMemory {
+    /// What a crash at this moment would leave.
+    pub fn copy(&self) -> Self {
+        let disk = self.0.lock().expect("nothing panics while it holds the disk");
+        Self(Arc::new(Mutex::new(disk.clone())))
+    }
+
     pub fn contents(&self) -> Contents {
         let disk = self.0.lock().expect("nothing panics while it holds the disk");
         let mut contents = Contents::empty();
@@ -27,7 +33,8 @@ impl InMemory {
         for Row { entry, ttl } in disk.rows.values() {
             let (key, value) = (entry.shared_key(), entry.value().clone());
             let expires = ttl.map(Seconds);
-            contents.add(Entry::restore(key, value, entry.created(), entry.modified(), expires));
+            let entry = Entry::restore(key, value, entry.created(), entry.modified(), expires);
+            assert!(contents.add(entry), "the store never leaves two rows of a key");
         }
         contents
     }

@@ -57,11 +57,12 @@ impl Contents {
         Self { mark: Revision::FIRST, entries: Entries::new(), clock: Clock::start() }
     }
 
-    /// Takes in one stored entry; false if its key is there already.
+    /// Takes in one stored entry; false if no commit can have left it: its key is there already, or it is beyond the
+    /// mark.
+    #[must_use]
     pub(crate) fn add(&mut self, entry: Entry) -> bool {
-        // No commit writes a row beyond its mark; trust the rows all the same.
-        self.mark = self.mark.max(entry.modified());
-        self.entries.insert(entry.shared_key(), entry).is_none()
+        let is_known = entry.modified() <= self.mark;
+        is_known && self.entries.insert(entry.shared_key(), entry).is_none()
     }
 }
 

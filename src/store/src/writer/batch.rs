@@ -11,6 +11,7 @@ use crate::revision::Revision;
 use crate::snapshot::Entries;
 use crate::write::{Action, Class, Precondition, Value, Write, WriteError};
 use crate::writer::queue::Outcome;
+use crate::writer::unsaved::Unsaved;
 
 /// Changes decided but not yet durable. Dropping it undoes them: nobody else has seen them.
 pub(crate) struct Batch {
@@ -88,13 +89,23 @@ impl Batch {
         self.classes.push(class);
     }
 
-    /// What must be on disk before the batch is answered: the last durable state of each row.
-    pub(crate) fn durable_rows(&self) -> Rows {
+    /// What must be on disk before the batch is answered, and what the disk will then still not know.
+    ///
+    /// A durable write leaves no older row of its key behind: after a crash that would come back, or be there twice.
+    pub(crate) fn split(&self, mut unsaved: Unsaved) -> (Rows, Unsaved) {
         let now = self.clock.now();
-        let durable = self.events.iter().zip(&self.classes).filter(|(_, class)| **class == Class::Durable);
-        durable
-            .map(|(event, _)| (event.subject().created(), event.entry().map(|entry| Row::new(entry, now))))
-            .collect()
+        let mut rows = Rows::new();
+        for (event, class) in self.events.iter().zip(&self.classes) {
+            match class {
+                Class::Soft => unsaved.note(event),
+                Class::Durable => {
+                    rows.extend(unsaved.take(event.key()).map(|outdated| (outdated, None)));
+                    let row = event.entry().map(|entry| Row::new(entry, now));
+                    rows.insert(event.subject().created(), row);
+                }
+            }
+        }
+        (rows, unsaved)
     }
 }
 

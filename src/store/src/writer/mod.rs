@@ -36,6 +36,9 @@ use crate::write::WriteError;
 
 const MARK_STEP: u64 = 1 << 20;
 
+/// How long expired entries stay while the disk refuses even the mark.
+const RETRY: Duration = Duration::from_secs(30);
+
 pub(crate) struct Writer {
     backend: Box<dyn Backend>,
     memory: Arc<Memory>,
@@ -47,6 +50,8 @@ pub(crate) struct Writer {
     deadlines: Deadlines,
     unsaved: Unsaved,
     backups: Option<Backups>,
+    /// The disk refused what was due: time alone does not try again before this.
+    quiet_until: Option<Instant>,
 }
 
 impl Writer {
@@ -71,6 +76,7 @@ impl Writer {
             deadlines,
             unsaved: Unsaved::default(),
             backups,
+            quiet_until: None,
         };
         (writer, memory)
     }
@@ -100,8 +106,9 @@ impl Writer {
     fn patience(&self) -> Option<Duration> {
         let expiry = self.deadlines.next().map(|deadline| self.clock.until(deadline));
         let backup = self.backups.as_ref().and_then(Backups::due);
-        let backup = backup.map(|due| due.saturating_duration_since(Instant::now()));
-        expiry.into_iter().chain(backup).min()
+        let until = |instant: Instant| instant.saturating_duration_since(Instant::now());
+        let quiet = self.quiet_until.map_or(Duration::ZERO, until);
+        expiry.map(|expiry| expiry.max(quiet)).into_iter().chain(backup.map(until)).min()
     }
 
     fn serve(&mut self, requests: Vec<Request>) {
@@ -150,14 +157,14 @@ impl Writer {
         if batch.events.is_empty() {
             return Ok(());
         }
+        self.quiet_until = Some(Instant::now() + RETRY);
         self.last = batch.revision;
-        let rows = batch.durable_rows();
+        let (rows, unsaved) = batch.split(self.unsaved.clone());
         let durable = !rows.is_empty();
         self.store(rows)?;
-        for (event, class) in batch.events.iter().zip(&batch.classes) {
-            self.deadlines.note(event);
-            self.unsaved.note(event, *class);
-        }
+        self.quiet_until = None;
+        self.unsaved = unsaved;
+        batch.events.iter().for_each(|event| self.deadlines.note(event));
         if let Some(backups) = self.backups.as_mut().filter(|_| durable) {
             backups.note_change();
         }
@@ -186,7 +193,7 @@ impl Writer {
         }
         let flushed = self.put(&Commit { mark: None, rows: self.unsaved.rows(self.clock.now()) });
         match flushed {
-            Ok(()) => self.unsaved.clear(),
+            Ok(()) => self.unsaved = Unsaved::default(),
             Err(error) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "cannot save soft writes");
             }

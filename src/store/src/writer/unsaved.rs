@@ -1,52 +1,50 @@
 //! Soft changes that the disk does not know yet.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use imbl::OrdMap;
 
 use crate::backend::{Row, Rows};
 use crate::clock::Seconds;
 use crate::entry::Entry;
-use crate::event::{Change, Event};
+use crate::event::Event;
 use crate::revision::Revision;
-use crate::write::Class;
 
-/// By row, so bounded by what lives and what lives on disk only, however often it changes.
-#[derive(Debug, Default)]
-pub(crate) struct Unsaved(BTreeMap<Revision, State>);
+/// By key, so bounded by what lives and what lives on disk only, however often it changes. Persistent like the map of
+/// entries: a batch that fails leaves it as it was.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Unsaved(OrdMap<Arc<str>, Soft>);
 
-#[derive(Debug)]
-enum State {
-    /// Has no row on disk.
-    New(Entry),
-    Changed(Entry),
-    Deleted,
+#[derive(Clone, Debug)]
+struct Soft {
+    /// The key's row on disk, which says something else or should not be there.
+    outdated: Option<Revision>,
+    entry: Option<Entry>,
 }
 
 impl Unsaved {
-    pub(crate) fn note(&mut self, event: &Event, class: Class) {
-        let row = event.subject().created();
-        let before = self.0.remove(&row);
-        if class == Class::Durable {
-            return;
-        }
-        let after = match (event.change(), before) {
-            (Change::Created(entry), _) => State::New(entry.clone()),
-            (Change::Updated { entry, .. }, Some(State::New(_))) => State::New(entry.clone()),
-            (Change::Updated { entry, .. }, _) => State::Changed(entry.clone()),
-            (Change::Deleted { .. }, Some(State::New(_))) => return,
-            (Change::Deleted { .. }, _) => State::Deleted,
+    pub(crate) fn note(&mut self, event: &Event) {
+        let outdated = match self.0.remove(event.key()) {
+            Some(soft) => soft.outdated,
+            None => event.previous().map(Entry::created),
         };
-        self.0.insert(row, after);
+        let entry = event.entry().cloned();
+        if outdated.is_some() || entry.is_some() {
+            self.0.insert(event.subject().shared_key(), Soft { outdated, entry });
+        }
+    }
+
+    /// A durable write takes over `key`: answers the row that must go with it.
+    pub(crate) fn take(&mut self, key: &str) -> Option<Revision> {
+        self.0.remove(key)?.outdated
     }
 
     pub(crate) fn rows(&self, now: Seconds) -> Rows {
-        let row = |state: &State| match state {
-            State::New(entry) | State::Changed(entry) => Some(Row::new(entry, now)),
-            State::Deleted => None,
-        };
-        self.0.iter().map(|(id, state)| (*id, row(state))).collect()
-    }
-
-    pub(crate) fn clear(&mut self) {
-        self.0.clear();
+        let mut rows = Rows::new();
+        for soft in self.0.values() {
+            rows.extend(soft.outdated.map(|row| (row, None)));
+            rows.extend(soft.entry.as_ref().map(|entry| (entry.created(), Some(Row::new(entry, now)))));
+        }
+        rows
     }
 }

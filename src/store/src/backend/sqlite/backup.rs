@@ -1,6 +1,6 @@
 //! Backups: whole databases written from memory, the newest two kept.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use rusqlite::Connection;
@@ -41,7 +41,7 @@ impl BackupFiles {
 
     pub(crate) fn newest_mark(&self) -> Option<Revision> {
         let db = read::open_read_only(&self.files.backups()[0]).ok()?;
-        rows::read_mark(&db).ok()
+        rows::read_mark(&db).ok()?
     }
 
     pub(crate) fn write(&self, image: &Image) -> Result<(), BackupError> {
@@ -54,21 +54,18 @@ impl BackupFiles {
 }
 
 /// Without a journal: a file that is not finished is never renamed into place.
-fn create(path: &PathBuf, commit: &Commit) -> rusqlite::Result<()> {
+fn create(path: &Path, commit: &Commit) -> rusqlite::Result<()> {
     let mut db = Connection::open(path)?;
     db.execute_batch("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -512;")?;
     schema::migrate(&mut db, 0)?;
-    rows::fill(&mut db, commit)?;
+    rows::commit(&mut db, commit)?;
     db.close().map_err(|(_, error)| error)
 }
 
-/// Copies `backup` to `scratch` as a database that goes on after every revision there may have been.
-pub(super) fn prepare(backup: &PathBuf, scratch: &PathBuf) -> Result<(), RestoreError> {
+/// Copies `backup`, which ends at `mark`, to `scratch` as a database that goes on after every revision there may have been.
+pub(super) fn prepare(backup: &Path, mark: Revision, scratch: &Path) -> Result<(), RestoreError> {
     std::fs::copy(backup, scratch).map_err(RestoreError::Copy)?;
-    let advance = || {
-        let db = Connection::open(scratch)?;
-        rows::write_mark(&db, rows::read_mark(&db)?.ahead(RESTORE_JUMP))
-    };
+    let advance = || rows::write_mark(&Connection::open(scratch)?, mark.ahead(RESTORE_JUMP));
     advance().map_err(|error| RestoreError::Advance(classify(error, scratch.parent())))
 }
 

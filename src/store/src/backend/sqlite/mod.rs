@@ -21,7 +21,7 @@ pub use self::backup::RestoreError;
 use self::files::Files;
 pub use self::read::Damage;
 use self::read::Unreadable;
-use super::{Backend, Commit, Contents, Rows, StorageError};
+use super::{Backend, Commit, Contents, StorageError};
 
 #[derive(Debug)]
 pub(crate) struct Sqlite {
@@ -94,26 +94,19 @@ impl Sqlite {
 
 impl Backend for Sqlite {
     fn commit(&mut self, commit: &Commit) -> Result<(), StorageError> {
-        // Dropped half-way it rolls back.
-        let commit = || {
-            let transaction = self.db.transaction()?;
-            rows::write(&transaction, commit)?;
-            transaction.commit()
-        };
-        let mut commit = commit;
-        commit().map_err(|error| classify(error, Some(&self.directory)))
+        rows::commit(&mut self.db, commit).map_err(|error| classify(error, Some(&self.directory)))
     }
 }
 
 /// Puts the newest backup that is whole in the place of the damaged database.
 fn restore(files: &Files, damage: Damage) -> Result<Restored, OpenError> {
-    let good = |backup: &PathBuf| backup.exists() && read::verify(backup).is_ok();
-    let Some(backup) = files.backups().into_iter().find(good) else {
+    let good = |backup: PathBuf| read::verify(&backup).ok().map(|mark| (backup, mark));
+    let Some((backup, mark)) = files.backups().into_iter().find_map(good) else {
         return Err(OpenError::Damaged { path: files.database.clone(), damage });
     };
     let place = || {
         let scratch = files.scratch().map_err(RestoreError::Replace)?;
-        backup::prepare(&backup, &scratch)?;
+        backup::prepare(&backup, mark, &scratch)?;
         files.replace_database(&scratch).map_err(RestoreError::Replace)
     };
     match place() {
@@ -136,7 +129,7 @@ fn refuse(files: &Files, error: Unreadable) -> OpenError {
         Unreadable::Damaged(damage) => OpenError::Damaged { path, damage },
         Unreadable::InUse => OpenError::InUse { path },
         Unreadable::Newer { found, supported } => OpenError::Newer { path, found, supported },
-        Unreadable::Storage(source) => OpenError::Storage { path, source },
+        Unreadable::Storage(error) => OpenError::Storage { source: classify(error, path.parent()), path },
     }
 }
 

@@ -4,9 +4,9 @@ use std::path::Path;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
+use super::rows;
 use super::schema::{self, Version};
-use super::{classify, rows};
-use crate::backend::{Contents, StorageError};
+use crate::backend::Contents;
 use crate::revision::Revision;
 
 /// Why a file cannot be a store.
@@ -19,7 +19,7 @@ pub(crate) enum Unreadable {
     #[error("the store has version {found}; this program knows up to {supported}")]
     Newer { found: i64, supported: i64 },
     #[error(transparent)]
-    Storage(StorageError),
+    Storage(rusqlite::Error),
 }
 
 /// What is wrong with a file that no retry will mend.
@@ -33,6 +33,8 @@ pub enum Damage {
     Unreadable(rusqlite::Error),
     #[error("its structure is damaged: {0}")]
     Structure(String),
+    #[error("its revision counter is damaged")]
+    Mark,
     #[error("the row created at revision {created} is damaged")]
     Row { created: Revision },
 }
@@ -45,7 +47,7 @@ impl From<rusqlite::Error> for Unreadable {
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::Unknown) | None => {
                 Self::Damaged(Damage::Unreadable(error))
             }
-            Some(_) => Self::Storage(classify(error, None)),
+            Some(_) => Self::Storage(error),
         }
     }
 }
@@ -85,11 +87,11 @@ pub(super) fn open(path: &Path, may_create: bool) -> Result<(Connection, Content
     Ok((db, contents))
 }
 
-/// Reads a backup without touching it.
-pub(super) fn verify(path: &Path) -> Result<(), Unreadable> {
+/// Reads all of a backup without touching it, and answers where it ends.
+pub(super) fn verify(path: &Path) -> Result<Revision, Unreadable> {
     let db = open_read_only(path)?;
     check_structure(&db)?;
-    rows::read(&db).map(drop)
+    Ok(rows::read(&db)?.mark)
 }
 
 pub(super) fn open_read_only(path: &Path) -> rusqlite::Result<Connection> {

@@ -4,15 +4,22 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
-use super::read::Damage;
-use crate::backend::{Commit, Contents, Row};
+use super::read::{Damage, Unreadable};
+use crate::backend::{Commit, Contents, Row, Rows};
 use crate::clock::Seconds;
 use crate::entry::Entry;
 use crate::revision::Revision;
 
-pub(super) fn write(db: &Connection, commit: &Commit) -> rusqlite::Result<()> {
+/// Whole or not at all: a transaction dropped half-way rolls back.
+pub(super) fn commit(db: &mut Connection, commit: &Commit) -> rusqlite::Result<()> {
+    let transaction = db.transaction()?;
+    write(&transaction, commit)?;
+    transaction.commit()
+}
+
+fn write(db: &Connection, commit: &Commit) -> rusqlite::Result<()> {
     let mut put = db.prepare_cached("INSERT OR REPLACE INTO object VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?;
     let mut delete = db.prepare_cached("DELETE FROM object WHERE created = ?1")?;
     for (id, row) in &commit.rows {
@@ -32,18 +39,22 @@ pub(super) fn write(db: &Connection, commit: &Commit) -> rusqlite::Result<()> {
 }
 
 pub(super) fn write_mark(db: &Connection, mark: Revision) -> rusqlite::Result<()> {
-    db.prepare_cached("UPDATE mark SET revision = ?1")?.execute([mark])?;
+    let mut put = db.prepare_cached("INSERT OR REPLACE INTO mark VALUES (0, ?1, ?2)")?;
+    put.execute(params![mark, mark_sum(mark)])?;
     Ok(())
 }
 
-pub(super) fn read_mark(db: &Connection) -> rusqlite::Result<Revision> {
-    db.query_row("SELECT revision FROM mark", [], |row| row.get(0))
+/// None before the first commit.
+pub(super) fn read_mark(db: &Connection) -> Result<Option<Revision>, Unreadable> {
+    let row = db.query_row("SELECT revision, sum FROM mark", [], |row| Ok((row.get(0)?, row.get(1)?)));
+    let Some((mark, sum)) = row.optional()? else { return Ok(None) };
+    if mark_sum(mark) == sum { Ok(Some(mark)) } else { Err(Damage::Mark.into()) }
 }
 
 /// Reads everything, checking each row against its sum.
-pub(super) fn read(db: &Connection) -> Result<Contents, super::read::Unreadable> {
+pub(super) fn read(db: &Connection) -> Result<Contents, Unreadable> {
     let mut contents = Contents::empty();
-    contents.mark = contents.mark.max(read_mark(db)?);
+    contents.mark = read_mark(db)?.unwrap_or(contents.mark);
     let mut select = db.prepare("SELECT created, modified, ttl, sum, key, value FROM object")?;
     let mut rows = select.query([])?;
     while let Some(row) = rows.next()? {
@@ -59,6 +70,10 @@ pub(super) fn read(db: &Connection) -> Result<Contents, super::read::Unreadable>
     Ok(contents)
 }
 
+fn mark_sum(mark: Revision) -> u32 {
+    crc32fast::hash(&mark.get().to_le_bytes())
+}
+
 fn sum(entry: &Entry, ttl: Option<u32>) -> u32 {
     let mut sum = crc32fast::Hasher::new();
     sum.update(&entry.created().get().to_le_bytes());
@@ -70,14 +85,8 @@ fn sum(entry: &Entry, ttl: Option<u32>) -> u32 {
     sum.finalize()
 }
 
-/// All of `rows` into an empty database, for a backup.
-pub(super) fn fill(db: &mut Connection, commit: &Commit) -> rusqlite::Result<()> {
-    let transaction = db.transaction()?;
-    write(&transaction, commit)?;
-    transaction.commit()
-}
-
-pub(super) fn all<'a>(entries: impl Iterator<Item = &'a Entry>, now: Seconds) -> super::Rows {
+/// Every entry as it would be written now, for a backup.
+pub(super) fn all<'a>(entries: impl Iterator<Item = &'a Entry>, now: Seconds) -> Rows {
     entries.map(|entry| (entry.created(), Some(Row::new(entry, now)))).collect()
 }
 

@@ -7,11 +7,10 @@ const APPLICATION: i32 = 0x736b_6966;
 
 /// Step `n` leads from version `n` to `n + 1`. Steps are only ever added.
 ///
-/// A row's id is the revision that created it; `ttl` is the seconds left when it was written; `sum` covers the rest
-/// of the row, because SQLite checks the structure of its pages but not what they hold.
+/// `mark` has one row, from the first commit on. An object's id is the revision that created it; `ttl` is the seconds left when it was written. `sum` covers the rest
+/// of its row, because SQLite checks the structure of its pages but not what they hold.
 const STEPS: &[&str] = &["
-    CREATE TABLE mark (id INTEGER PRIMARY KEY CHECK (id = 0), revision INTEGER NOT NULL) STRICT;
-    INSERT INTO mark VALUES (0, 1);
+    CREATE TABLE mark (id INTEGER PRIMARY KEY, revision INTEGER NOT NULL, sum INTEGER NOT NULL) STRICT;
     CREATE TABLE object (
         created INTEGER PRIMARY KEY,
         modified INTEGER NOT NULL,

@@ -27,6 +27,7 @@ pub struct Config {
     /// Created if need be. Holds the database, its backups and whatever was moved aside as damaged.
     pub directory: PathBuf,
     pub limits: Limits,
+    /// And at a clean stop; never while nothing durable has changed.
     pub backup_every: Duration,
 }
 
@@ -39,7 +40,8 @@ impl Config {
 
 /// Reads come from memory at once; writes go through the one writer thread. Cheap to clone.
 ///
-/// The thread ends with [`Store::stop`], or by the same steps once the last handle is gone.
+/// The thread ends with [`Store::stop`], or by the same steps once the last handle is gone: then nobody waits for it, and
+/// the files may be in use a little longer.
 #[derive(Debug, Clone)]
 pub struct Store {
     memory: Arc<Memory>,

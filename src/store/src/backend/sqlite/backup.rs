@@ -1,11 +1,13 @@
 //! Backups: whole databases written from memory, the newest two kept.
 
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use rusqlite::Connection;
 
 use super::files::Files;
+use super::read::Unreadable;
 use super::{classify, read, rows, schema};
 use crate::backend::{Commit, StorageError};
 use crate::revision::Revision;
@@ -25,7 +27,7 @@ pub(crate) enum BackupError {
     #[error("write the backup")]
     Write(#[source] StorageError),
     #[error("put the backup in its place")]
-    Place(#[source] std::io::Error),
+    Place(#[source] io::Error),
 }
 
 impl BackupFiles {
@@ -62,19 +64,36 @@ fn create(path: &Path, commit: &Commit) -> rusqlite::Result<()> {
     db.close().map_err(|(_, error)| error)
 }
 
-/// Copies `backup`, which ends at `mark`, to `scratch` as a database that goes on after every revision there may have been.
-pub(super) fn prepare(backup: &Path, mark: Revision, scratch: &Path) -> Result<(), RestoreError> {
-    std::fs::copy(backup, scratch).map_err(RestoreError::Copy)?;
-    let advance = || rows::write_mark(&Connection::open(scratch)?, mark.ahead(RESTORE_JUMP));
-    advance().map_err(|error| RestoreError::Advance(classify(error, scratch.parent())))
+/// Copies `backup` to a scratch file that can be the database: checked, of the current schema, and going on after every
+/// revision there may have been. None if the backup itself is no good.
+pub(super) fn prepare(backup: &Path, files: &Files) -> Result<Option<PathBuf>, RestoreError> {
+    let scratch = files.scratch().map_err(RestoreError::Copy)?;
+    match std::fs::copy(backup, &scratch) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        copied => copied.map_err(RestoreError::Copy)?,
+    };
+    let advanced = match read::open(&scratch, false) {
+        Ok((db, contents)) => advance(&db, contents.mark),
+        Err(Unreadable::Storage(error)) => Err(error),
+        Err(Unreadable::Damaged(_) | Unreadable::InUse | Unreadable::Newer { .. }) => return Ok(None),
+    };
+    advanced.map_err(|error| RestoreError::Advance(classify(error, scratch.parent())))?;
+    Ok(Some(scratch))
 }
 
+/// Leaves everything in the one file, which is about to be renamed.
+fn advance(db: &Connection, mark: Revision) -> rusqlite::Result<()> {
+    rows::write_mark(db, mark.ahead(RESTORE_JUMP))?;
+    db.execute_batch("PRAGMA journal_mode = DELETE")
+}
+
+/// What was in the way of putting a good backup in place.
 #[derive(Debug, thiserror::Error)]
 pub enum RestoreError {
     #[error("copy the backup")]
-    Copy(#[source] std::io::Error),
+    Copy(#[source] io::Error),
     #[error("advance the revision of the restored store")]
     Advance(#[source] StorageError),
     #[error("move the damaged file aside")]
-    Replace(#[source] std::io::Error),
+    Replace(#[source] io::Error),
 }

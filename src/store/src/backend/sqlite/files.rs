@@ -13,7 +13,11 @@ pub(crate) struct Files {
 
 impl Files {
     pub(crate) fn in_directory(directory: &Path) -> io::Result<Self> {
-        fs::create_dir_all(directory)?;
+        if !directory.exists() {
+            fs::create_dir_all(directory)?;
+            // A name that is not synced may be gone after a power cut, with all that was synced below it.
+            directory.parent().map_or(Ok(()), sync)?;
+        }
         Ok(Self { directory: directory.into(), database: directory.join("store.db") })
     }
 
@@ -68,8 +72,14 @@ impl Files {
     }
 
     fn sync_directory(&self) -> io::Result<()> {
-        File::open(&self.directory)?.sync_all()
+        sync(&self.directory)
     }
+}
+
+/// An empty path is the parent of a relative name.
+fn sync(directory: &Path) -> io::Result<()> {
+    let here = directory.as_os_str().is_empty();
+    File::open(if here { Path::new(".") } else { directory })?.sync_all()
 }
 
 fn beside(path: &Path, suffix: &str) -> PathBuf {

@@ -100,27 +100,31 @@ impl Backend for Sqlite {
 
 /// Puts the newest backup that is whole in the place of the damaged database.
 fn restore(files: &Files, damage: Damage) -> Result<Restored, OpenError> {
-    let good = |backup: PathBuf| read::verify(&backup).ok().map(|mark| (backup, mark));
-    let Some((backup, mark)) = files.backups().into_iter().find_map(good) else {
-        return Err(OpenError::Damaged { path: files.database.clone(), damage });
-    };
-    let place = || {
-        let scratch = files.scratch().map_err(RestoreError::Replace)?;
-        backup::prepare(&backup, mark, &scratch)?;
-        files.replace_database(&scratch).map_err(RestoreError::Replace)
-    };
-    match place() {
-        Ok(moved_to) => {
-            tracing::error!(
-                %damage,
-                moved_to = %moved_to.display(),
-                backup = %backup.display(),
-                "the store was damaged: the newest good backup is in its place, what was written after it is lost"
-            );
-            Ok(Restored { damage, backup, moved_to })
+    for backup in files.backups() {
+        match place(&backup, files) {
+            Ok(None) => {}
+            Ok(Some(moved_to)) => return Ok(announce(Restored { damage, backup, moved_to })),
+            Err(source) => return Err(OpenError::Restore { backup, source }),
         }
-        Err(source) => Err(OpenError::Restore { backup, source }),
     }
+    Err(OpenError::Damaged { path: files.database.clone(), damage })
+}
+
+/// Where the damaged database has gone, if `backup` is good.
+fn place(backup: &Path, files: &Files) -> Result<Option<PathBuf>, RestoreError> {
+    let scratch = backup::prepare(backup, files)?;
+    scratch.map(|scratch| files.replace_database(&scratch)).transpose().map_err(RestoreError::Replace)
+}
+
+/// Said here as well as returned: whoever looks for lost objects looks into the log.
+fn announce(restored: Restored) -> Restored {
+    tracing::error!(
+        damage = %restored.damage,
+        moved_to = %restored.moved_to.display(),
+        backup = %restored.backup.display(),
+        "the store was damaged: the newest good backup is in its place, what was written after it is lost"
+    );
+    restored
 }
 
 fn refuse(files: &Files, error: Unreadable) -> OpenError {

@@ -1,6 +1,7 @@
 //! Opening one database file and reading all of it, or knowing exactly why not.
 
 use std::path::Path;
+use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
@@ -74,6 +75,8 @@ pub(super) fn open(path: &Path, may_create: bool) -> Result<(Connection, Content
         return Err(Damage::Missing.into());
     }
     let mut db = Connection::open(path)?;
+    // Whoever has it open keeps it open: waiting is for whoever starts us.
+    db.busy_timeout(Duration::ZERO)?;
     db.execute_batch(SETTINGS)?;
     check_structure(&db)?;
     match schema::version(&db)? {
@@ -85,13 +88,6 @@ pub(super) fn open(path: &Path, may_create: bool) -> Result<(Connection, Content
     }
     let contents = rows::read(&db)?;
     Ok((db, contents))
-}
-
-/// Reads all of a backup without touching it, and answers where it ends.
-pub(super) fn verify(path: &Path) -> Result<Revision, Unreadable> {
-    let db = open_read_only(path)?;
-    check_structure(&db)?;
-    Ok(rows::read(&db)?.mark)
 }
 
 pub(super) fn open_read_only(path: &Path) -> rusqlite::Result<Connection> {

@@ -1,0 +1,17 @@
+//! HTTP over TLS, both ends of it.
+//!
+//! [`Listener`] accepts, shakes hands and serves HTTP/1.1 and HTTP/2 until it is told to stop, then drains: what is under way
+//! is finished up to a deadline. [`Connector`] is the other end. Both use rustls with ring and certificates from `pki`;
+//! [`Certificate`] can be replaced while connections are open, so that renewal needs no restart.
+//!
+//! A peer that vanishes (a plug pulled, a cable cut) is noticed by the kernel's TCP keep-alive: no timer of ours wakes the
+//! process for it.
+
+mod connector;
+mod keepalive;
+mod listener;
+mod tls;
+
+pub use connector::{Connector, Request};
+pub use listener::{Listener, Peer};
+pub use tls::{Certificate, Error};

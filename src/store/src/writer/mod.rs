@@ -112,9 +112,8 @@ impl Writer {
     }
 
     fn serve(&mut self, requests: Vec<Request>) {
-        let mut outcomes = Vec::new();
         let mut batch = self.batch();
-        outcomes.extend(requests.iter().map(|request| batch.apply(&request.writes)));
+        let mut outcomes = requests.iter().map(|request| batch.apply(&request.writes)).collect();
         if let Err(error) = self.commit(&batch) {
             outcomes = self.serve_soft(&requests, &Arc::new(error));
         }
@@ -126,18 +125,15 @@ impl Writer {
 
     /// The disk refused the batch: what does not need it goes on.
     fn serve_soft(&mut self, requests: &[Request], error: &Arc<StorageError>) -> Vec<Outcome> {
-        let refused = |error: &Arc<StorageError>| Err(WriteError::Storage(error.clone()));
         let mut batch = self.batch();
-        let mut decide = |request: &Request| {
-            if request.is_soft() { batch.apply(&request.writes) } else { refused(error) }
+        let mut decide = |request: &Request| match request.is_soft() {
+            true => batch.apply(&request.writes),
+            false => Err(WriteError::Storage(error.clone())),
         };
         let outcomes = requests.iter().map(&mut decide).collect();
         match self.commit(&batch) {
             Ok(()) => outcomes,
-            Err(error) => {
-                let error = Arc::new(error);
-                requests.iter().map(|_| refused(&error)).collect()
-            }
+            Err(_) => requests.iter().map(|_| Err(WriteError::Storage(error.clone()))).collect(),
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Each needs a process of its own, since mounts and limits are the process's.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{fs, io};
 
@@ -146,4 +146,34 @@ async fn a_backup_that_cannot_be_written_does_not_fail_the_stop() -> io::Result<
     assert!(!directory.path().join("backup.db").exists());
     assert!(open(directory.path()).get("/a").is_some());
     Ok(())
+}
+
+fn contents(directory: &Path) -> [Vec<u8>; 2] {
+    ["store.db", "store.db-wal"].map(|file| fs::read(directory.join(file)).unwrap())
+}
+
+#[tokio::test]
+async fn soft_writes_touch_no_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path());
+    store.write(Write::create("/lease", bytes("durable"))).await.unwrap();
+    let before = contents(directory.path());
+    for n in 0..1000 {
+        let renewal = Write::update("/lease", bytes(&n.to_string()), Precondition::Exists).soft();
+        store.write(renewal).await.unwrap();
+    }
+    assert!(contents(directory.path()) == before);
+}
+
+#[tokio::test]
+async fn the_log_stays_small_however_much_is_written() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path());
+    store.write(Write::create("/large", bytes(""))).await.unwrap();
+    let large = bytes(&"x".repeat(1 << 20));
+    for _ in 0..30 {
+        store.write(Write::update("/large", large.clone(), Precondition::Exists)).await.unwrap();
+    }
+    let log = fs::metadata(directory.path().join("store.db-wal")).unwrap().len();
+    assert!(log < 8 << 20, "{log} bytes");
 }

@@ -1,0 +1,6 @@
+//! The object model: kinds, schemas, codec, validation, selectors, quantities, patches and table columns. No I/O.
+//!
+//! Objects are `serde_json::Value` trees driven by a [`schema::Schema`]; k8s-openapi's typed structs are for API clients and
+//! are encoded and decoded through non-generic functions alone.
+
+pub mod schema;

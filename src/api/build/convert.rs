@@ -68,7 +68,7 @@ fn fields(builder: &mut Builder, all: &Map<String, Value>, short: &str, schema: 
     let mut rows: Vec<(&str, FieldRow)> = Vec::with_capacity(properties.len());
     for (field, property) in properties {
         let node = node(builder, all, short, field, property);
-        let required = required(schema, field) && !is_metadata(property);
+        let required = required(schema, field) && !is_metadata(property) && !zero::is_dropped(short, field);
         let row = FieldRow {
             name: builder.text(field),
             node,
@@ -76,7 +76,7 @@ fn fields(builder: &mut Builder, all: &Map<String, Value>, short: &str, schema: 
             default: builder.text(facts::default(short, field)),
             required,
             nullable: false,
-            zero: zero(builder.nodes[node as usize], short, field, required),
+            zero: zero(property, builder.nodes[node as usize], short, field, required),
         };
         rows.push((field, row));
     }
@@ -94,18 +94,23 @@ fn is_metadata(property: &Value) -> bool {
     reference(property).is_some_and(|name| name.ends_with(".ObjectMeta") || name.ends_with(".ListMeta"))
 }
 
-fn zero(row: Row, short: &str, field: &str, required: bool) -> Zero {
+fn zero(property: &Value, row: Row, short: &str, field: &str, required: bool) -> Zero {
     match row {
-        _ if zero::is_struct_value(short, field) => Zero::Written,
+        _ if is_object(property) && zero::is_struct(short, field) => Zero::Written,
         Row::Scalar(Scalar::Time | Scalar::MicroTime) => Zero::Dropped,
-        Row::Scalar(_) if required => Zero::Written,
-        Row::Scalar(_) if zero::is_pointer(short, field) => Zero::Kept,
+        Row::Scalar(_) if zero::is_dropped(short, field) => Zero::Dropped,
+        Row::Scalar(_) if required || zero::is_written(short, field) => Zero::Written,
         Row::Scalar(Scalar::IntOrString | Scalar::Quantity) => Zero::Kept,
-        Row::Scalar(_) => Zero::Dropped,
-        Row::Map { .. } | Row::List { .. } if required || zero::is_pointer(short, field) => Zero::Kept,
-        Row::Map { .. } | Row::List { .. } => Zero::Dropped,
+        Row::Scalar(_) if zero::is_pointer(short, field) => Zero::Kept,
+        Row::Map { .. } | Row::List { .. } if required => Zero::Kept,
+        Row::Scalar(_) | Row::Map { .. } | Row::List { .. } => Zero::Dropped,
         Row::Object { .. } | Row::Any | Row::AnyObject | Row::Either { .. } => Zero::Kept,
     }
+}
+
+/// Whether the field is of a named object type. Its row may not be filled in yet.
+fn is_object(property: &Value) -> bool {
+    reference(property).is_some_and(|name| special(name).is_none())
 }
 
 fn node(builder: &mut Builder, all: &Map<String, Value>, short: &str, field: &str, schema: &Value) -> Index {

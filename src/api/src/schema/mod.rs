@@ -16,6 +16,9 @@ mod row;
 mod scalar;
 mod strict;
 
+#[cfg(test)]
+pub(crate) mod tests;
+
 use std::borrow::Cow;
 
 pub use builtin::{builtin, by_name};

@@ -40,8 +40,8 @@ impl Config {
 
 /// Reads come from memory at once; writes go through the one writer thread. Cheap to clone.
 ///
-/// The thread ends with [`Store::stop`], or by the same steps once the last handle is gone: then nobody waits for it, and
-/// the files may be in use a little longer.
+/// The thread ends with [`Store::stop`]. It ends too once the last handle is gone, but then as in a crash: soft writes are
+/// lost, no backup is made, and the files may be in use a little longer.
 #[derive(Debug, Clone)]
 pub struct Store {
     memory: Arc<Memory>,

@@ -72,7 +72,7 @@ impl Backups {
         }
     }
 
-    fn finish_running(&mut self) {
+    pub(crate) fn finish_running(&mut self) {
         if let Some(thread) = self.running.take() {
             self.stale |= !thread.join().unwrap_or(false);
         }

@@ -90,15 +90,10 @@ impl Writer {
                 break end;
             }
         };
-        let closed = self.close();
         match end {
             // Whoever asked may have gone away since.
-            End::Asked(answer) => drop(answer.send(closed)),
-            End::Abandoned => {
-                if let Err(error) = closed {
-                    tracing::warn!(error = &error as &dyn std::error::Error, "soft writes are lost");
-                }
-            }
+            End::Asked(answer) => drop(answer.send(self.close())),
+            End::Abandoned => self.abandon(),
         }
     }
 
@@ -202,6 +197,14 @@ impl Writer {
 
     fn image(&self) -> Image {
         Image { entries: self.memory.entries(), mark: self.mark, now: self.clock.now() }
+    }
+
+    /// Nobody asked for a clean stop: what is durable stays, as after a crash.
+    fn abandon(mut self) {
+        if let Some(backups) = &mut self.backups {
+            backups.finish_running();
+        }
+        self.memory.stop();
     }
 
     /// Leaves the exact revision as the mark, so that clients' watches resume after a clean restart.

@@ -3,4 +3,5 @@
 //! Objects are `serde_json::Value` trees driven by a [`schema::Schema`]; k8s-openapi's typed structs are for API clients and
 //! are encoded and decoded through non-generic functions alone.
 
+pub mod patch;
 pub mod schema;

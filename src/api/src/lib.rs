@@ -3,5 +3,9 @@
 //! Objects are `serde_json::Value` trees driven by a [`schema::Schema`]; k8s-openapi's typed structs are for API clients and
 //! are encoded and decoded through non-generic functions alone.
 
+pub mod field;
+pub mod kinds;
 pub mod patch;
 pub mod schema;
+pub mod table;
+pub mod value;

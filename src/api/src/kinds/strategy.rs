@@ -1,0 +1,70 @@
+//! How objects of a kind are treated on their way into the store: plain data and function pointers.
+//!
+//! A request runs `default`, `prepare_*` and `validate_*` of [`Kind`], in that order; the store is touched only when the
+//! list of errors stays empty.
+
+use serde_json::Value;
+
+use crate::field::{Errors, Node};
+
+/// What is special about a kind.
+#[derive(Debug)]
+pub struct Strategy {
+    /// How the object's name is spelled.
+    pub name: NameRule,
+    /// Fills in what the client left out.
+    pub defaults: fn(&mut Value),
+    /// Clears what a client may not set on create, beside the status.
+    pub prepare_create: fn(&mut Value),
+    /// Carries over from the old object what a client may not change, beside metadata and status.
+    pub prepare_update: fn(&mut Value, &Value),
+    /// Rules that hold for every version of the object.
+    pub validate: fn(&Node<'_, '_>, &mut Errors),
+    /// Rules between an object and the one it replaces.
+    pub validate_update: fn(&Node<'_, '_>, &Value, &mut Errors),
+    /// The same for a write of the status alone.
+    pub validate_status: fn(&Node<'_, '_>, &Value, &mut Errors),
+    /// `metadata.generation` starts at 1 and counts changes of everything but metadata and status.
+    pub generation: bool,
+    /// An update without a resource version overwrites whatever is there.
+    pub unconditional_update: bool,
+    /// An update of an object that does not exist creates it.
+    pub create_on_update: bool,
+    /// Seconds a deleted object stays to end in order; none: it goes at once.
+    pub grace: Option<fn(&Value) -> i64>,
+    /// Sentences for `Warning:` headers.
+    pub warnings: fn(&Value) -> Vec<String>,
+}
+
+impl Strategy {
+    /// Nothing special: no defaults, no rules beyond those of the metadata.
+    pub const PLAIN: Self = Self {
+        name: NameRule::Subdomain,
+        defaults: |_| {},
+        prepare_create: |_| {},
+        prepare_update: |_, _| {},
+        validate: |_, _| {},
+        validate_update: |_, _, _| {},
+        validate_status: |_, _, _| {},
+        generation: false,
+        unconditional_update: true,
+        create_on_update: false,
+        grace: None,
+        warnings: |_| Vec::new(),
+    };
+}
+
+/// The rules Kubernetes has for names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NameRule {
+    /// RFC 1123 labels joined by dots, 253 characters: most kinds.
+    Subdomain,
+    /// One RFC 1123 label: namespaces.
+    Label,
+    /// One RFC 1035 label: services.
+    Label1035,
+    /// Anything that fits one path segment: RBAC.
+    PathSegment,
+    /// An IP address in its canonical form.
+    Address,
+}

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use clap::{Parser, Subcommand};
 
-use crate::{completion, version};
+use crate::{check, completion, version};
 
 /// Kubernetes for small boards in one binary
 #[derive(Debug, Parser)]
@@ -36,6 +36,8 @@ pub(crate) enum Command {
     /// Inspect and rotate the cluster's certificates
     #[command(disable_help_flag = true)]
     Certificate(Unbuilt),
+    /// Tell whether this machine can run skiff, and what to do where it cannot
+    CheckConfig(check::Args),
     /// Print the completion script of a shell
     Completion(completion::Args),
     /// Print which build this is

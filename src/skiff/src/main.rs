@@ -3,6 +3,7 @@
 //! Tools and the shim are dispatched before tokio starts: they are short-lived or single-threaded, and a pod's shim must
 //! not pay for a runtime.
 
+mod check;
 mod cli;
 mod completion;
 mod exit;
@@ -21,6 +22,7 @@ fn main() -> ExitCode {
         Err(usage) => usage.exit(),
     };
     let done = match cli.command {
+        Command::CheckConfig(args) => return check::run(&args),
         Command::Version(args) => args.run(),
         Command::Completion(args) => args.run(&mut Cli::command()),
         Command::Server(_) => Err(not_built("server", "the control plane")),

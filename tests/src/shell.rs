@@ -1,0 +1,86 @@
+//! Labs for people, and one for the test that nothing leaks.
+
+use std::fs;
+use std::io::{self, BufRead, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, ExitStatus};
+
+use anyhow::{Context, Result, bail};
+
+use crate::host::Host;
+use crate::lab::Lab;
+use crate::program::{self, SYSTEM_PATH};
+
+/// Starts machines and a shell at the switch, from where all machines can be reached. Everything ends with the shell.
+pub fn shell(machines: u16) -> Result<ExitStatus> {
+    let lab = Lab::new()?;
+    let hosts = (1..=machines).map(|number| lab.host(&format!("n{number}"))).collect::<Result<Vec<_>>>()?;
+    let commands = lab.directory().join("bin");
+    install_commands(&hosts, &commands)?;
+    greet(&hosts)?;
+    let mut shell = Command::new("bash");
+    shell.arg("--norc").arg("-i");
+    shell.env(
+        "PATH",
+        format!("{}:{}:{SYSTEM_PATH}", commands.display(), program::build_directory()?.display()),
+    );
+    shell.env("PS1", "lab# ");
+    leave_interrupts_to_others();
+    lab.floor().switch.spawn(shell)?.wait().context("waiting for the shell")
+}
+
+/// By a handler, not by ignoring them: what is ignored stays so in every program that is started from here.
+fn leave_interrupts_to_others() {
+    extern "C" fn nothing(_signal: libc::c_int) {}
+    // SAFETY: a handler that does nothing can interrupt anything.
+    unsafe { libc::signal(libc::SIGINT, nothing as extern "C" fn(libc::c_int) as libc::sighandler_t) };
+}
+
+fn greet(hosts: &[Host]) -> Result<()> {
+    println!("There is no server yet to start: these machines have skiff's debug binary in their PATH.");
+    for host in hosts {
+        let (name, address, pid) = (host.name(), host.ip(), host.pid()?);
+        println!("  {name:4} {address:12} here: {name} [COMMAND]   elsewhere: nsenter --all --target {pid}");
+    }
+    println!("This shell sits at the switch; `exit` ends the lab.");
+    Ok(())
+}
+
+/// One command per machine, with its name: `n1 skiff version` runs that there, `n1` alone gives a shell.
+fn install_commands(hosts: &[Host], directory: &Path) -> Result<()> {
+    fs::create_dir(directory).with_context(|| format!("making {}", directory.display()))?;
+    for host in hosts {
+        let path = directory.join(host.name());
+        let (name, pid) = (host.name(), host.pid()?);
+        let script = format!(
+            "#!/bin/bash\n\
+             [ $# -gt 0 ] || set -- env PS1='{name}# ' bash --norc -i\n\
+             exec nsenter --all --target {pid} \"$@\"\n"
+        );
+        fs::write(&path, script).with_context(|| format!("writing {}", path.display()))?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
+    }
+    Ok(())
+}
+
+/// A lab with a busy machine, which says where it leaves traces and waits for its fate.
+pub fn hold() -> Result<()> {
+    let lab = Lab::new()?;
+    let host = lab.host("held")?;
+    let daemon =
+        host.command("sh").args(["-c", "while :; do echo x >> /var/lib/skiff/log; done"]).daemon("busy")?;
+    println!("directory {}", lab.directory().display());
+    println!("init {}", host.pid()?);
+    println!("daemon {}", daemon.pid()?);
+    for group in lab.floor().ground.cgroup.directories() {
+        println!("cgroup {}", group.display());
+    }
+    println!("held");
+    io::stdout().flush().context("reporting")?;
+    match io::stdin().lock().lines().next().transpose().context("waiting for a word")?.as_deref() {
+        Some("panic") => panic!("as asked"),
+        Some("fail") => bail!("as asked"),
+        _ => Ok(()),
+    }
+}

@@ -3,8 +3,7 @@
 use super::root::Root;
 
 /// Raspberry Pi OS needs all three: `cpuset` was off in older firmware, `cgroup_memory=1` is the older kernels' word.
-pub(super) const MEMORY_WORDS: [&str; 3] =
-    ["cgroup_enable=cpuset", "cgroup_memory=1", "cgroup_enable=memory"];
+const MEMORY_WORDS: [&str; 3] = ["cgroup_enable=cpuset", "cgroup_memory=1", "cgroup_enable=memory"];
 
 /// A file that holds the command line, and how it is edited.
 #[derive(Debug)]
@@ -55,6 +54,18 @@ impl Facts {
         }
     }
 
+    /// How the memory controller is switched on. On a Raspberry Pi it is the firmware that says `cgroup_disable=memory`: words
+    /// after that undo it. Other kernels do not know these words, and elsewhere somebody wrote it down.
+    pub(super) fn remedy_for_memory(&self) -> String {
+        const OFF: &str = "cgroup_disable=memory";
+        if self.raspberry_pi || !all_in(&self.running, &[OFF]) {
+            return self.remedy(&MEMORY_WORDS);
+        }
+        let place =
+            self.configured.as_ref().filter(|(_, text)| text.contains(OFF)).map(|(loader, _)| loader.file);
+        format!("take `{OFF}` out of {}, then reboot", place.unwrap_or("the kernel's command line"))
+    }
+
     /// How the kernel comes to be started with these words.
     pub(super) fn remedy(&self, words: &[&str]) -> String {
         let line = words.join(" ");
@@ -90,7 +101,7 @@ mod tests {
     );
 
     fn remedy(files: &[(&str, &str)]) -> String {
-        Facts::read(&Sample::of(files).root()).remedy(&MEMORY_WORDS)
+        Facts::read(&Sample::of(files).root()).remedy_for_memory()
     }
 
     #[test]
@@ -110,8 +121,14 @@ mod tests {
     }
 
     #[test]
-    fn the_firmwares_own_disable_does_not_count_as_ours() {
-        let running = ("proc/cmdline", "cgroup_disable=memory cgroup_enable=memory1 console=tty1\n");
-        assert!(remedy(&[running]).starts_with("add `cgroup_enable=cpuset"));
+    fn what_the_firmware_switched_off_is_switched_on_and_what_somebody_wrote_is_taken_out() {
+        let running = ("proc/cmdline", "cgroup_disable=memory console=tty1\n");
+        let model = ("proc/device-tree/model", "Raspberry Pi 4 Model B Rev 1.4\0");
+        assert!(remedy(&[running, model]).starts_with("add ` cgroup_enable=cpuset"));
+        let grub = ("etc/default/grub", "GRUB_CMDLINE_LINUX=\"cgroup_disable=memory\"\n");
+        assert_eq!(
+            remedy(&[running, grub]),
+            "take `cgroup_disable=memory` out of /etc/default/grub, then reboot"
+        );
     }
 }

@@ -147,7 +147,7 @@ fn memory(facts: &Facts) -> Check {
         return Check::pass(MEMORY, "the memory controller is on");
     }
     let finding = "the memory controller is off: pods can have no memory limits";
-    Check::fail(MEMORY, finding, facts.boot.remedy(&boot::MEMORY_WORDS))
+    Check::fail(MEMORY, finding, facts.boot.remedy_for_memory())
 }
 
 #[cfg(test)]

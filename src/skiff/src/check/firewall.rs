@@ -86,7 +86,7 @@ pub(super) fn check() -> Vec<Check> {
 
 fn judge(facts: Option<&Facts>) -> Check {
     let Some(facts) = facts else {
-        return Check::skipped(NAME, "nf_tables cannot be asked here: that takes root");
+        return Check::skipped(NAME, "nf_tables does not answer here: to ask takes root");
     };
     let Some(chain) = facts.dropping.first() else {
         return Check::pass(NAME, "no chain drops all that is forwarded");

@@ -5,7 +5,13 @@
 
 pub mod field;
 pub mod kinds;
+pub mod metadata;
+pub mod names;
 pub mod patch;
+pub mod quantity;
 pub mod schema;
+pub mod selector;
+pub mod status;
 pub mod table;
 pub mod value;
+

@@ -21,6 +21,7 @@ mod entry;
 mod events;
 mod field;
 mod flowcontrol;
+mod lifecycle;
 mod lookup;
 mod networking;
 mod node;
@@ -33,8 +34,9 @@ mod strategy;
 
 pub use entry::{Conversion, Kind, Subresource, Verb};
 pub use field::{Selectable, UnknownField};
+pub use lifecycle::Part;
 pub use lookup::{Group, all, by_kind, by_resource, group, groups};
-pub use strategy::{NameRule, Strategy};
+pub use strategy::{Generation, NameRule, Strategy};
 
 /// Every group's entries, in the order discovery lists the groups.
 static TABLE: &[&[Kind]] = &[

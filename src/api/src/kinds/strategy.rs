@@ -24,8 +24,7 @@ pub struct Strategy {
     pub validate_update: fn(&Node<'_, '_>, &Value, &mut Errors),
     /// The same for a write of the status alone.
     pub validate_status: fn(&Node<'_, '_>, &Value, &mut Errors),
-    /// `metadata.generation` starts at 1 and counts changes of everything but metadata and status.
-    pub generation: bool,
+    pub generation: Generation,
     /// An update without a resource version overwrites whatever is there.
     pub unconditional_update: bool,
     /// An update of an object that does not exist creates it.
@@ -46,12 +45,22 @@ impl Strategy {
         validate: |_, _| {},
         validate_update: |_, _, _| {},
         validate_status: |_, _, _| {},
-        generation: false,
+        generation: Generation::None,
         unconditional_update: true,
         create_on_update: false,
         grace: None,
         warnings: |_| Vec::new(),
     };
+}
+
+/// What `metadata.generation` counts; it starts at 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Generation {
+    None,
+    /// Changes of everything but metadata and status.
+    Spec,
+    /// Those and changes of annotations: Deployments carry instructions there.
+    SpecAndAnnotations,
 }
 
 /// The rules Kubernetes has for names.

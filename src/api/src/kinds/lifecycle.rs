@@ -1,0 +1,135 @@
+//! What happens to an object between a request and the store, in the order the request path calls it.
+//!
+//! Create: [`Kind::default_object`], [`Kind::prepare_create`], [`Kind::validate_create`].
+//! Update: [`Kind::default_object`], [`Kind::prepare_update`], [`Kind::validate_update`]; the same with `status` for the
+//! status subresource. The metadata rules are the same for every kind and live in [`crate::metadata`].
+
+use serde_json::Value;
+
+use super::{Generation, Kind};
+use crate::field::{Errors, Node};
+use crate::metadata::{self, Birth};
+use crate::value::{at, int, object, remove, replace};
+
+/// Which half of an object a write may change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// Everything but the status (everything at all, for kinds without a status subresource).
+    Main,
+    /// The status, and of the metadata only what does not describe intent.
+    Status,
+}
+
+impl Kind {
+    /// Fills in what the client left out.
+    pub fn default_object(&self, object: &mut Value) {
+        (self.strategy.defaults)(object);
+    }
+
+    /// Gives a new object its system metadata and clears what clients may not set.
+    pub fn prepare_create(&self, object: &mut Value, birth: &Birth<'_>) {
+        metadata::prepare_create(object, birth);
+        if self.has_status() {
+            remove(object, "status");
+        }
+        if let Some(metadata) = object_metadata(object) {
+            match self.strategy.generation {
+                Generation::None => drop(metadata.remove("generation")),
+                Generation::Spec | Generation::SpecAndAnnotations => {
+                    drop(metadata.insert("generation".into(), 1.into()));
+                }
+            }
+        }
+        (self.strategy.prepare_create)(object);
+        // A cleared status is defaulted again: a new PersistentVolume starts as Pending.
+        (self.strategy.defaults)(object);
+    }
+
+    pub fn validate_create(&self, object: &Value) -> Errors {
+        let mut errors = Errors::new();
+        let node = Node::root(object);
+        metadata::validate(self, &node.at("metadata"), &mut errors);
+        (self.strategy.validate)(&node, &mut errors);
+        errors
+    }
+
+    /// Carries over from `old` what this write may not touch and bumps the generation.
+    pub fn prepare_update(&self, new: &mut Value, old: &Value, part: Part) {
+        metadata::prepare_update(new, old);
+        match part {
+            Part::Main => self.keep_status(new, old),
+            Part::Status => self.keep_all_but_status(new, old),
+        }
+        let generation = int(old, "metadata.generation");
+        let bumped = part == Part::Main && self.counts_as_change(new, old);
+        if let Some(metadata) = object_metadata(new)
+            && generation + i64::from(bumped) > 0
+        {
+            metadata.insert("generation".into(), (generation + i64::from(bumped)).into());
+        }
+    }
+
+    pub fn validate_update(&self, new: &Value, old: &Value, part: Part) -> Errors {
+        let mut errors = Errors::new();
+        let node = Node::root(new);
+        metadata::validate_update(self, &node.at("metadata"), at(old, "metadata"), &mut errors);
+        match part {
+            Part::Main => {
+                (self.strategy.validate)(&node, &mut errors);
+                (self.strategy.validate_update)(&node, old, &mut errors);
+            }
+            Part::Status => (self.strategy.validate_status)(&node, old, &mut errors),
+        }
+        errors
+    }
+
+    /// Sentences for `Warning:` headers.
+    pub fn warnings(&self, object: &Value) -> Vec<String> {
+        (self.strategy.warnings)(object)
+    }
+
+    /// How long a deleted object stays to end in order, unless the request says otherwise.
+    pub fn grace(&self, object: &Value) -> Option<i64> {
+        self.strategy.grace.map(|seconds| seconds(object))
+    }
+
+    fn keep_status(&self, new: &mut Value, old: &Value) {
+        if self.has_status() {
+            replace(new, "status", old.get("status").cloned());
+        }
+        (self.strategy.prepare_update)(new, old);
+    }
+
+    fn keep_all_but_status(&self, new: &mut Value, old: &Value) {
+        let status = remove(new, "status");
+        let metadata = remove(new, "metadata");
+        *new = old.clone();
+        replace(new, "status", status);
+        replace(new, "metadata", metadata);
+    }
+
+    fn counts_as_change(&self, new: &Value, old: &Value) -> bool {
+        let differs = || !same_body(new, old);
+        match self.strategy.generation {
+            Generation::None => false,
+            Generation::Spec => differs(),
+            Generation::SpecAndAnnotations => {
+                differs() || at(new, "metadata.annotations") != at(old, "metadata.annotations")
+            }
+        }
+    }
+}
+
+/// Whether two objects agree on everything but metadata and status.
+fn same_body(new: &Value, old: &Value) -> bool {
+    body(new).count() == body(old).count() && body(new).all(|(field, value)| old.get(field) == Some(value))
+}
+
+fn body(object: &Value) -> impl Iterator<Item = (&String, &Value)> {
+    let described = |field: &str| !matches!(field, "metadata" | "status" | "apiVersion" | "kind");
+    object.as_object().into_iter().flatten().filter(move |(field, _)| described(field))
+}
+
+fn object_metadata(value: &mut Value) -> Option<&mut serde_json::Map<String, Value>> {
+    object(value, "metadata")
+}

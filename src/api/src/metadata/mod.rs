@@ -1,0 +1,9 @@
+//! The metadata every object has, and its rules.
+
+mod prepare;
+mod rules;
+
+pub use prepare::{Birth, begin_deletion, generated_name, prepare_create, prepare_update};
+pub(crate) use rules::annotations as validate_annotations;
+pub(crate) use rules::labels as validate_labels;
+pub use rules::{validate, validate_update};

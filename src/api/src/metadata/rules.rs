@@ -1,0 +1,235 @@
+//! The rules of the metadata, the same for every kind.
+
+use std::net::IpAddr;
+
+use serde_json::Value;
+
+use crate::field::{Errors, Node};
+use crate::kinds::{Kind, NameRule};
+use crate::names::{self, Problems};
+use crate::value::{at, int};
+
+/// All annotations of an object together, keys and values.
+const ANNOTATIONS_MAX: usize = 256 * 1024;
+
+/// Rules for an object by itself.
+pub fn validate(kind: &Kind, metadata: &Node<'_, '_>, errors: &mut Errors) {
+    let rule = kind.strategy.name;
+    let generate = metadata.at("generateName");
+    if !generate.text().is_empty() {
+        let probe = mask_trailing_dash(generate.text());
+        errors.extend(rule.check(&probe).into_iter().map(|problem| generate.invalid(problem)));
+    }
+    let name = metadata.at("name");
+    match name.text() {
+        "" => errors.push(name.required("name or generateName is required")),
+        text => errors.extend(rule.check(text).into_iter().map(|problem| name.invalid(problem))),
+    }
+    namespace(kind, &metadata.at("namespace"), errors);
+    let generation = metadata.at("generation");
+    if generation.int().is_some_and(|generation| generation < 0) {
+        errors.push(generation.invalid(names::NON_NEGATIVE));
+    }
+    describing(metadata, errors);
+}
+
+/// Rules between an object and the one it replaces.
+pub fn validate_update(kind: &Kind, metadata: &Node<'_, '_>, old: &Value, errors: &mut Errors) {
+    if !at(old, "deletionTimestamp").is_null() {
+        no_new_finalizers(&metadata.at("finalizers"), at(old, "finalizers"), errors);
+    }
+    let version = metadata.at("resourceVersion");
+    if version.text().is_empty() && !kind.strategy.unconditional_update {
+        errors.push(version.invalid_as("", "must be specified for an update"));
+    }
+    let generation = metadata.at("generation");
+    if generation.int().unwrap_or_default() < int(old, "generation") {
+        errors.push(generation.invalid("must not be decremented"));
+    }
+    for field in
+        ["name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds"]
+    {
+        let field_node = metadata.at(field);
+        if field_node.value != at(old, field) {
+            errors.push(field_node.invalid("field is immutable"));
+        }
+    }
+    describing(metadata, errors);
+}
+
+impl NameRule {
+    pub fn check(self, name: &str) -> Problems {
+        match self {
+            Self::Subdomain => names::subdomain(name),
+            Self::Label => names::dns_label(name),
+            Self::Label1035 => names::dns_label_1035(name),
+            Self::PathSegment => names::path_segment(name),
+            Self::Address => match name.parse::<IpAddr>() {
+                Ok(address) if address.to_string() == name => Problems::new(),
+                Ok(_) => vec!["must be a valid address in canonical format".into()],
+                Err(_) => vec!["must be a valid IP address in canonical form, (e.g. 10.9.8.7 or 2001:db8::ffff)".into()],
+            },
+        }
+    }
+}
+
+/// A prefix may end in a dash, what follows it makes the name whole.
+fn mask_trailing_dash(prefix: &str) -> String {
+    match prefix.strip_suffix('-') {
+        Some(start) if !start.is_empty() => format!("{start}a"),
+        _ => prefix.to_owned(),
+    }
+}
+
+fn namespace(kind: &Kind, namespace: &Node<'_, '_>, errors: &mut Errors) {
+    match (kind.namespaced, namespace.text()) {
+        (true, "") => errors.push(namespace.required("")),
+        (true, text) => {
+            errors.extend(names::dns_label(text).into_iter().map(|problem| namespace.invalid(problem)));
+        }
+        (false, "") => {}
+        (false, _) => errors.push(namespace.forbidden("not allowed on this type")),
+    }
+}
+
+/// What people and controllers write about an object: labels, annotations, owners, finalizers.
+fn describing(metadata: &Node<'_, '_>, errors: &mut Errors) {
+    labels(&metadata.at("labels"), errors);
+    annotations(&metadata.at("annotations"), errors);
+    owners(&metadata.at("ownerReferences"), errors);
+    finalizers(&metadata.at("finalizers"), errors);
+}
+
+pub(crate) fn labels(labels: &Node<'_, '_>, errors: &mut Errors) {
+    for (key, value) in labels.entries() {
+        label_key(labels, key, errors);
+        for problem in names::label_value(value.text()) {
+            errors.push(labels.invalid_as(value.text(), problem));
+        }
+    }
+}
+
+pub(crate) fn label_key(at: &Node<'_, '_>, key: &str, errors: &mut Errors) {
+    errors.extend(names::qualified_name(key).into_iter().map(|problem| at.invalid_as(key, problem)));
+}
+
+pub(crate) fn annotations(annotations: &Node<'_, '_>, errors: &mut Errors) {
+    let mut size = 0;
+    for (key, value) in annotations.entries() {
+        // Upper-case prefixes were let in once and still are.
+        label_key(annotations, &key.to_lowercase(), errors);
+        size += key.len() + value.text().len();
+    }
+    if size > ANNOTATIONS_MAX {
+        errors.push(annotations.too_long(ANNOTATIONS_MAX));
+    }
+}
+
+fn owners(owners: &Node<'_, '_>, errors: &mut Errors) {
+    let mut controller: Option<&str> = None;
+    for owner in owners.items() {
+        owner_fields(&owner, errors);
+        if owner.at("controller").value != &Value::Bool(true) {
+            continue;
+        }
+        let name = owner.at("name").text();
+        if let Some(first) = controller {
+            errors.push(owners.invalid(format!(
+                "Only one reference can have Controller set to true. Found \"true\" in references for {first} and {name}"
+            )));
+        }
+        controller = Some(name);
+    }
+}
+
+fn owner_fields(owner: &Node<'_, '_>, errors: &mut Errors) {
+    let version = owner.at("apiVersion");
+    if version.text().rsplit('/').next().is_none_or(str::is_empty) {
+        errors.push(version.invalid_as(version.text(), "version must not be empty"));
+    }
+    for field in ["kind", "name", "uid"] {
+        let field = owner.at(field);
+        if field.text().is_empty() {
+            errors.push(field.invalid_as("", "must not be empty"));
+        }
+    }
+    if version.text() == "v1" && owner.at("kind").text() == "Event" {
+        errors.push(owner.invalid("/v1, Kind=Event is disallowed from being an owner"));
+    }
+}
+
+fn finalizers(finalizers: &Node<'_, '_>, errors: &mut Errors) {
+    for finalizer in finalizers.list().iter().filter_map(Value::as_str) {
+        label_key(finalizers, finalizer, errors);
+    }
+    let has = |name: &str| finalizers.list().iter().any(|finalizer| finalizer == name);
+    if has("orphan") && has("foregroundDeletion") {
+        errors.push(finalizers.invalid("finalizer orphan and foregroundDeletion cannot be both set"));
+    }
+}
+
+fn no_new_finalizers(finalizers: &Node<'_, '_>, old: &Value, errors: &mut Errors) {
+    let known = |finalizer: &&Value| old.as_array().is_some_and(|old| old.contains(finalizer));
+    let new: Vec<&str> =
+        finalizers.list().iter().filter(|finalizer| !known(finalizer)).filter_map(Value::as_str).collect();
+    if !new.is_empty() {
+        let shown: Vec<String> = new.iter().map(|finalizer| format!("{finalizer:?}")).collect();
+        errors.push(finalizers.forbidden(format!(
+            "no new finalizers can be added if the object is being deleted, found new finalizers []string{{{}}}",
+            shown.join(", ")
+        )));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::kinds::by_resource;
+
+    fn found(kind: &str, metadata: Value) -> Vec<String> {
+        let object = json!({"metadata": metadata});
+        let mut errors = Errors::new();
+        let root = Node::root(&object);
+        validate(by_resource("", "v1", kind).unwrap(), &root.at("metadata"), &mut errors);
+        errors.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn names_and_namespaces() {
+        assert_eq!(found("configmaps", json!({"name": "a", "namespace": "b"})), [""; 0]);
+        assert_eq!(
+            found("configmaps", json!({})),
+            ["metadata.name: Required value: name or generateName is required", "metadata.namespace: Required value"]
+        );
+        assert_eq!(
+            found("nodes", json!({"name": "a", "namespace": "b"})),
+            ["metadata.namespace: Forbidden: not allowed on this type"]
+        );
+        assert_eq!(found("configmaps", json!({"name": "a-xyz", "generateName": "a-", "namespace": "b"})), [""; 0]);
+        assert!(found("services", json!({"name": "1a", "namespace": "b"}))[0].contains("DNS-1035"));
+    }
+
+    #[test]
+    fn owners_labels_and_finalizers() {
+        let owner = json!({"apiVersion": "v1", "kind": "Pod", "name": "x", "uid": "u", "controller": true});
+        let errors = found("configmaps", json!({"name": "a", "namespace": "b", "labels": {"a b": "-"},
+            "ownerReferences": [owner, owner, {"apiVersion": "apps/"}], "finalizers": ["orphan", "foregroundDeletion"]}));
+        assert!(errors[0].starts_with("metadata.labels: Invalid value: \"a b\": name part must consist"));
+        assert!(errors[1].starts_with("metadata.labels: Invalid value: \"-\": a valid label must be"));
+        assert!(errors[2].contains("Found \"true\" in references for x and x"));
+        assert_eq!(
+            errors[3],
+            "metadata.ownerReferences[2].apiVersion: Invalid value: \"apps/\": version must not be empty"
+        );
+        assert_eq!(errors[6], "metadata.ownerReferences[2].uid: Invalid value: \"\": must not be empty");
+        assert!(errors[7].ends_with("finalizer orphan and foregroundDeletion cannot be both set"));
+    }
+
+    #[test]
+    fn too_many_annotations() {
+        let errors = found("configmaps", json!({"name": "a", "namespace": "b", "annotations": {"a": "x".repeat(262_144)}}));
+        assert_eq!(errors, ["metadata.annotations: Too long: may not be more than 262144 bytes"]);
+    }
+}

@@ -1,0 +1,35 @@
+//! Failures of the request itself, whatever is stored.
+
+use super::{Resource, Status};
+
+impl Status {
+    pub fn bad_request(message: impl Into<String>) -> Self {
+        Self::new(400, "BadRequest", message)
+    }
+
+    /// `the server does not allow this method on the requested resource`
+    pub fn method_not_allowed() -> Self {
+        Self::new(405, "MethodNotAllowed", "the server does not allow this method on the requested resource")
+    }
+
+    /// `delete is not supported on resources of kind "namespaces"`
+    pub fn verb_not_supported(resource: Resource<'_>, verb: &str) -> Self {
+        let message = format!("{verb} is not supported on resources of kind \"{resource}\"");
+        Self::new(405, "MethodNotAllowed", message).about(resource, "")
+    }
+
+    pub fn not_acceptable(accepted: &[&str]) -> Self {
+        let message = format!("only the following media types are accepted: {}", accepted.join(", "));
+        Self::new(406, "NotAcceptable", message)
+    }
+
+    pub fn unsupported_media_type(accepted: &[&str]) -> Self {
+        let message =
+            format!("the body of the request was in an unknown format - accepted media types include: {}", accepted.join(", "));
+        Self::new(415, "UnsupportedMediaType", message)
+    }
+
+    pub fn request_entity_too_large(message: &str) -> Self {
+        Self::new(413, "RequestEntityTooLarge", format!("Request entity is too large: {message}"))
+    }
+}

@@ -79,7 +79,6 @@ pub(crate) fn run(args: &Args) -> ExitCode {
 }
 
 /// What a server or agent logs at its start: only what is wrong. Nothing is tried out, as the real thing follows at once.
-#[expect(dead_code, reason = "called by what starts: server and agent")]
 pub(crate) fn brief(settings: &Settings) {
     let root = Root::new("/");
     let names = [kernel::check(&root), features::check(&features::Facts::read(&root))].concat();

@@ -37,6 +37,4 @@ mod sockets;
 mod swap;
 mod users;
 
-pub(crate) use command::{Args, run};
-#[expect(unused_imports, reason = "the first component that starts says it")]
-pub(crate) use command::{Settings, brief};
+pub(crate) use command::{Args, Settings, brief, run};

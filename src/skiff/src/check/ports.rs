@@ -50,7 +50,9 @@ fn wishes(settings: &Settings) -> Vec<Wish> {
         dns("port-dns-udp", Protocol::Udp),
         dns("port-dns-tcp", Protocol::Tcp),
     ];
-    settings.https_listen_port.map(api).into_iter().chain(node).collect()
+    let all = settings.https_listen_port.map(api).into_iter().chain(node);
+    // An agent learns from its server where DNS answers.
+    all.filter(|wish| !wish.addresses.is_empty()).collect()
 }
 
 pub(super) fn check(root: &Root, settings: &Settings) -> Vec<Check> {
@@ -178,6 +180,14 @@ mod tests {
             names,
             ["port-api", "port-kubelet", "port-vxlan", "port-dns-udp", "port-dns-tcp"].map(pass)
         );
+    }
+
+    #[test]
+    fn an_agent_wants_no_api_and_does_not_know_dns_yet() {
+        let agent =
+            Settings { data_dir: "/var/lib/skiff".into(), https_listen_port: None, cluster_dns: Vec::new() };
+        let names: Vec<_> = wishes(&agent).iter().map(|wish| wish.name).collect();
+        assert_eq!(names, ["port-kubelet", "port-vxlan"]);
     }
 
     #[test]

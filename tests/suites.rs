@@ -1,5 +1,9 @@
 //! One integration binary: each module is a suite.
 
 mod images;
+mod leak_lab;
+mod measure_lab;
 mod network_lab;
+mod power_lab;
+mod process_lab;
 mod workspace;

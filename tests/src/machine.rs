@@ -114,26 +114,27 @@ impl Machine {
         Ok(())
     }
 
-    /// The cable first, so that nobody hears from processes that notice their dead disk. Then the disk, then all
-    /// processes.
+    /// Everything stops at once, and the disk forgets what it has not written.
     pub(crate) fn pull_plug(&self) -> Result<()> {
-        let Some(running) = lock(&self.power).take() else { return Ok(()) };
-        let unplugged = self.floor.switch.unplug(self.port);
-        let lost = running.place.on(|| disk::pull_plug(root::DATA)).and_then(|result| result);
-        let ended = self.end(&running);
-        unplugged.and(lost).and(ended).with_context(|| format!("pulling the plug of {}", self.name))
+        self.end(|| disk::pull_plug(root::DATA)).with_context(|| format!("pulling the plug of {}", self.name))
     }
 
-    /// All processes are killed, all files kept.
+    /// All processes are killed, all files kept: the disk is written when it is unmounted.
     pub(crate) fn power_off(&self) -> Result<()> {
+        self.end(|| Ok(())).with_context(|| format!("powering off {}", self.name))
+    }
+
+    /// The cable goes first, so that nobody hears from processes which notice what happens to their disk.
+    fn end(&self, disk: impl FnOnce() -> Result<()> + Send + 'static) -> Result<()> {
         let Some(running) = lock(&self.power).take() else { return Ok(()) };
-        let ended = self.end(&running);
         let unplugged = self.floor.switch.unplug(self.port);
-        ended.and(unplugged).with_context(|| format!("powering off {}", self.name))
+        let disk = running.place.on(disk).and_then(|result| result);
+        let ended = self.end_processes(&running);
+        unplugged.and(disk).and(ended)
     }
 
     /// Each step also when one before it failed.
-    fn end(&self, running: &Running) -> Result<()> {
+    fn end_processes(&self, running: &Running) -> Result<()> {
         let killed = self.cgroup.kill();
         drop(lock(&running.mains).take());
         // The first process ends when all others have been reaped; only then nothing holds the mounts.

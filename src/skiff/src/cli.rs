@@ -6,8 +6,10 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use clap::{Parser, Subcommand};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use crate::config::{self, AgentArgs, Environment, ServerArgs};
 use crate::{check, completion, version};
 
 /// Kubernetes for small boards in one binary
@@ -20,10 +22,8 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Run the control plane and, unless --disable-agent, this machine's node agent
-    Server(Unbuilt),
-    /// Run the node agent alone
-    Agent(Unbuilt),
+    Server(Box<ServerArgs>),
+    Agent(Box<AgentArgs>),
     /// Control the cluster, with kubectl's verbs and flags
     #[command(disable_help_flag = true)]
     Kubectl(Unbuilt),
@@ -54,11 +54,33 @@ pub(crate) struct Unbuilt {
     _args: Vec<OsString>,
 }
 
+#[derive(Debug)]
+pub(crate) enum Error {
+    /// clap's, which also carries the texts of `--help` and `--version`.
+    Usage(clap::Error),
+    Config(config::Error),
+}
+
+/// The command with all its options, from every layer of configuration.
+pub(crate) fn parse(given: Vec<OsString>, environment: &Environment) -> Result<Cli, Error> {
+    let program = command();
+    let arguments = under_own_name(given);
+    let typed = program.clone().try_get_matches_from(&arguments).map_err(explain)?;
+    let arguments = config::complete(&program, &typed, arguments, environment).map_err(Error::Config)?;
+    let complete = program.try_get_matches_from(arguments).map_err(Error::Usage)?;
+    Cli::from_arg_matches(&complete).map_err(Error::Usage)
+}
+
+/// The declaration of everything, with the variable of each option in its help.
+pub(crate) fn command() -> clap::Command {
+    config::describe_variables(Cli::command())
+}
+
 /// The names that are commands by themselves when skiff is called through them.
 const TOOLS: [&str; 2] = ["kubectl", "ctr"];
 
 /// The command line as if skiff had been called by its own name.
-pub(crate) fn arguments(mut given: Vec<OsString>) -> Vec<OsString> {
+fn under_own_name(mut given: Vec<OsString>) -> Vec<OsString> {
     let name = given.first().and_then(|path| Path::new(path).file_name()).and_then(|name| name.to_str());
     if let Some(tool) = TOOLS.into_iter().find(|tool| Some(*tool) == name) {
         given.splice(..1, ["skiff".into(), tool.into()]);
@@ -66,12 +88,24 @@ pub(crate) fn arguments(mut given: Vec<OsString>) -> Vec<OsString> {
     given
 }
 
+/// An option of k3s that skiff does not have is answered with what takes its place.
+fn explain(error: clap::Error) -> Error {
+    let replacement = match (error.kind(), error.get(ContextKind::InvalidArg)) {
+        (ErrorKind::UnknownArgument, Some(ContextValue::String(flag))) => {
+            config::replacement(flag.trim_start_matches('-'))
+                .map(|instead| format!("there is no {flag} in skiff: {instead}\n"))
+        }
+        _ => None,
+    };
+    Error::Usage(replacement.map_or(error, |text| command().error(ErrorKind::UnknownArgument, text)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn by_name(given: &[&str]) -> Vec<String> {
-        let arguments = arguments(given.iter().map(OsString::from).collect());
+        let arguments = under_own_name(given.iter().map(OsString::from).collect());
         arguments.into_iter().map(|argument| argument.into_string().unwrap()).collect()
     }
 
@@ -90,6 +124,6 @@ mod tests {
 
     #[test]
     fn the_declaration_is_consistent() {
-        <Cli as clap::CommandFactory>::command().debug_assert();
+        command().debug_assert();
     }
 }

@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 /// How a run of skiff ended.
 ///
-/// A second signal while draining ends the process with 128 plus the signal's number, as a shell reports a process the
-/// signal killed.
+/// A second SIGTERM or SIGINT ends the process at once with 128 plus the signal's number, 143 or 130, as a shell reports a
+/// process that a signal killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Exit {

@@ -6,42 +6,65 @@
 mod check;
 mod cli;
 mod completion;
+mod config;
+mod daemon;
 mod exit;
+mod lifecycle;
+mod logs;
+mod panics;
 mod version;
 
+use std::env;
+use std::io;
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser};
-
-use cli::{Cli, Command};
+use cli::Command;
 use exit::Exit;
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse_from(cli::arguments(std::env::args_os().collect())) {
+    panics::handle();
+    let cli = match cli::parse(env::args_os().collect(), &env::vars_os().collect()) {
         Ok(cli) => cli,
-        Err(usage) => usage.exit(),
+        Err(cli::Error::Usage(usage)) => usage.exit(),
+        Err(cli::Error::Config(error)) => return failed(&error.into()).into(),
     };
-    let done = match cli.command {
-        Command::CheckConfig(args) => return check::run(&args),
+    run(cli.command).unwrap_or_else(|error| failed(&error).into())
+}
+
+fn run(command: Command) -> anyhow::Result<ExitCode> {
+    let done = match command {
+        Command::Server(args) => return Ok(daemon::server(*args)?.into()),
+        Command::Agent(args) => return Ok(daemon::agent(*args)?.into()),
+        Command::CheckConfig(args) => return Ok(check::run(&args)),
         Command::Version(args) => args.run(),
-        Command::Completion(args) => args.run(&mut Cli::command()),
-        Command::Server(_) => Err(not_built("server", "the control plane")),
-        Command::Agent(_) => Err(not_built("agent", "the node agent")),
+        Command::Completion(args) => args.run(&cli::command()),
         Command::Kubectl(_) => Err(not_built("kubectl", "the Kubernetes command line")),
         Command::Ctr(_) => Err(not_built("ctr", "the tool for images and containers")),
         Command::Token(_) => Err(not_built("token", "the tool for join tokens")),
         Command::Certificate(_) => Err(not_built("certificate", "the tool for certificates")),
         Command::Shim(_) => Err(not_built("shim", "the holder of a pod's containers")),
     };
-    match done {
-        Ok(()) => Exit::Success.into(),
-        Err(error) => {
-            eprintln!("skiff: {error:#}");
-            Exit::Failed.into()
-        }
-    }
+    done.map(|()| Exit::Success.into())
 }
 
 fn not_built(command: &str, what: &str) -> anyhow::Error {
     anyhow::anyhow!("`skiff {command}` is not built yet: {what} is not part of this version")
+}
+
+/// Says why, once: in the log where there is one.
+fn failed(error: &anyhow::Error) -> Exit {
+    // The reader of a pipe went away; it has what it wanted.
+    if error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
+        return Exit::Success;
+    }
+    if tracing::dispatcher::has_been_set() {
+        tracing::error!("{error:#}");
+    } else {
+        eprintln!("skiff: {error:#}");
+    }
+    if error.is::<config::Error>() || error.is::<config::Contradiction>() {
+        Exit::Usage
+    } else {
+        Exit::Failed
+    }
 }

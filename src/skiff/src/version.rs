@@ -9,8 +9,8 @@ use serde::Serialize;
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Version {
-    version: &'static str,
-    git_commit: &'static str,
+    pub(crate) version: &'static str,
+    pub(crate) git_commit: &'static str,
     kubernetes_version: &'static str,
     target: &'static str,
     rustc: &'static str,

@@ -1,0 +1,106 @@
+//! What the options of `skiff server` and `skiff agent` mean together.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::membership::{self, Join, Membership};
+use super::names::SubjectAltName;
+use super::network::{self, Network};
+use super::node::{self, Node};
+use super::typed::{AgentArgs, FileMode, Packaged, ServerArgs};
+use crate::check::Settings;
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ServerConfig {
+    data_dir: PathBuf,
+    membership: Membership,
+    https_listen_port: u16,
+    subject_alt_names: Vec<SubjectAltName>,
+    kubeconfig: Kubeconfig,
+    network: Network,
+    disabled: BTreeSet<Packaged>,
+    /// None with `--disable-agent`.
+    node: Option<Node>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct AgentConfig {
+    data_dir: PathBuf,
+    join: Join,
+    node: Node,
+}
+
+/// The administrator's kubeconfig.
+#[derive(Debug, Serialize)]
+struct Kubeconfig {
+    path: PathBuf,
+    mode: FileMode,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Contradiction {
+    #[error("--data-dir {} is relative: it would depend on where skiff is started", path.display())]
+    RelativeDataDir { path: PathBuf },
+    #[error(transparent)]
+    Membership(#[from] membership::Error),
+    #[error(transparent)]
+    Network(#[from] network::Error),
+    #[error(transparent)]
+    Node(#[from] node::Error),
+}
+
+impl ServerConfig {
+    /// What it asks of the machine.
+    pub(crate) fn demands(&self) -> Settings {
+        Settings {
+            data_dir: self.data_dir.clone(),
+            https_listen_port: Some(self.https_listen_port),
+            cluster_dns: self.network.cluster_dns.clone(),
+        }
+    }
+}
+
+impl AgentConfig {
+    /// What it asks of the machine; where DNS answers is learned from the server.
+    pub(crate) fn demands(&self) -> Settings {
+        Settings { data_dir: self.data_dir.clone(), https_listen_port: None, cluster_dns: Vec::new() }
+    }
+}
+
+impl ServerArgs {
+    pub(crate) fn meaning(self, host_name: &str) -> Result<ServerConfig, Contradiction> {
+        let node_ip = self.node.node_ip.clone();
+        let node = self.node.meaning(host_name)?;
+        Ok(ServerConfig {
+            data_dir: absolute(self.general.data_dir)?,
+            membership: self.membership.of_server()?,
+            https_listen_port: self.listener.https_listen_port,
+            subject_alt_names: self.listener.tls_san,
+            kubeconfig: Kubeconfig {
+                path: self.listener.write_kubeconfig,
+                mode: self.listener.write_kubeconfig_mode,
+            },
+            network: self.network.meaning(&node_ip)?,
+            disabled: self.components.disable.into_iter().collect(),
+            node: (!self.components.disable_agent).then_some(node),
+        })
+    }
+}
+
+impl AgentArgs {
+    pub(crate) fn meaning(self, host_name: &str) -> Result<AgentConfig, Contradiction> {
+        Ok(AgentConfig {
+            data_dir: absolute(self.general.data_dir)?,
+            join: self.membership.of_agent()?,
+            node: self.node.meaning(host_name)?,
+        })
+    }
+}
+
+fn absolute(path: PathBuf) -> Result<PathBuf, Contradiction> {
+    if path.is_absolute() { Ok(path) } else { Err(Contradiction::RelativeDataDir { path }) }
+}

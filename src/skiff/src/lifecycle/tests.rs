@@ -1,0 +1,236 @@
+//! The life cycle as a service manager sees it: a real process with real signals and a real notification socket.
+//!
+//! [`process`] is that process: this test binary, started again with the name of a [`Behaviour`]. The tests wait for what it
+//! says, never for time.
+
+use std::io::Read;
+use std::os::unix::net::UnixDatagram;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::bail;
+use rustix::process::{Pid, Signal, kill_process};
+use task::{ReadySignal, Shutdown, readiness};
+use tempfile::TempDir;
+
+use super::{Component, run};
+use crate::config::{LogArgs, LogFormat};
+use crate::{logs, panics};
+
+/// What the component under test does.
+const BEHAVIOUR: &str = "SKIFF_TEST_BEHAVIOUR";
+
+#[test]
+#[ignore = "is the process that the other tests start"]
+#[expect(clippy::disallowed_methods, reason = "the exit code is what is tested")]
+fn process() {
+    panics::handle();
+    logs::start(&LogArgs { log_level: "debug".parse().unwrap(), log_format: LogFormat::Text });
+    let behaviour = std::env::var(BEHAVIOUR).unwrap();
+    let exit = run(|| Ok(vec![component(behaviour)])).unwrap();
+    std::process::exit(exit as i32);
+}
+
+fn component(behaviour: String) -> Component {
+    let (ready, is_ready) = readiness();
+    Component::new("part", is_ready, move |shutdown| async move { behave(&behaviour, ready, shutdown).await })
+}
+
+async fn behave(behaviour: &str, ready: ReadySignal, shutdown: Shutdown) -> anyhow::Result<()> {
+    match behaviour {
+        "fails before it is ready" => bail!("no luck"),
+        "ends by itself" => ready.set(),
+        "drains" => {
+            ready.set();
+            shutdown.requested().await;
+            tracing::info!("finished what was begun");
+        }
+        "fails while draining" => {
+            ready.set();
+            shutdown.requested().await;
+            bail!("could not flush");
+        }
+        "never drains" => {
+            ready.set();
+            std::future::pending::<()>().await;
+        }
+        "holds every thread" => {
+            ready.set();
+            shutdown.requested().await;
+            hold_every_thread();
+        }
+        "panics in a thread" => {
+            ready.set();
+            let thread = thread::Builder::new().name("clumsy".into()).spawn(|| panic!("out of cheese"))?;
+            // The process ends; a thread that outlives this line would be the failure.
+            let _ = thread.join();
+        }
+        other => bail!("no behaviour {other}"),
+    }
+    Ok(())
+}
+
+/// Blocks more workers than the runtime has.
+fn hold_every_thread() {
+    let mut stuck = task::Tasks::<()>::new();
+    for _ in 0..8 {
+        stuck.spawn("stuck", async {
+            loop {
+                thread::park();
+            }
+        });
+    }
+    loop {
+        thread::park();
+    }
+}
+
+/// The process and the service manager's end of its socket.
+struct Service {
+    child: Child,
+    manager: UnixDatagram,
+    _folder: TempDir,
+}
+
+impl Service {
+    fn start(behaviour: &str, environment: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let address = folder.path().join("notify");
+        let manager = UnixDatagram::bind(&address).unwrap();
+        let child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "lifecycle::tests::process", "--ignored", "--nocapture"])
+            .env(BEHAVIOUR, behaviour)
+            .env("NOTIFY_SOCKET", address)
+            .envs(environment.iter().copied())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        Self { child, manager, _folder: folder }
+    }
+
+    /// The next thing the manager is told.
+    fn told(&self) -> String {
+        let mut message = [0; 1024];
+        let length = self.manager.recv(&mut message).unwrap();
+        String::from_utf8(message[..length].to_vec()).unwrap()
+    }
+
+    fn until_told(&self, expected: &str) {
+        while self.told() != expected {}
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// How it ended, and its log.
+    fn end(mut self) -> (ExitStatus, String) {
+        let mut log = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+        (self.child.wait().unwrap(), log)
+    }
+}
+
+const READY: &str = "READY=1\nSTATUS=ready";
+const STOPPING: &str = "STOPPING=1\nSTATUS=stopping";
+
+#[test]
+fn a_signal_drains() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let service = Service::start("drains", &[]);
+        assert_eq!(service.told(), "STATUS=waiting for part");
+        assert_eq!(service.told(), READY);
+        service.signal(signal);
+        assert_eq!(service.told(), STOPPING);
+        let (status, log) = service.end();
+        assert_eq!(status.code(), Some(0), "{log}");
+        assert!(log.contains("finished what was begun"), "{log}");
+    }
+}
+
+#[test]
+fn a_second_signal_ends_at_once() {
+    for (behaviour, second, code) in
+        [("never drains", Signal::TERM, 143), ("holds every thread", Signal::INT, 130)]
+    {
+        let service = Service::start(behaviour, &[]);
+        service.until_told(READY);
+        service.signal(Signal::TERM);
+        service.until_told(STOPPING);
+        service.signal(second);
+        let (status, log) = service.end();
+        assert_eq!(status.code(), Some(code), "{behaviour}: {status} {log}");
+    }
+}
+
+#[test]
+fn a_component_that_ends_by_itself_ends_the_process() {
+    let cases = [("fails before it is ready", "no luck"), ("ends by itself", "ended without being asked to")];
+    for (behaviour, reason) in cases {
+        let service = Service::start(behaviour, &[]);
+        service.until_told(STOPPING);
+        let (status, log) = service.end();
+        assert_eq!(status.code(), Some(1), "{behaviour}: {log}");
+        assert!(log.contains(reason), "{behaviour}: {log}");
+    }
+}
+
+#[test]
+fn a_failure_while_draining_is_told() {
+    let service = Service::start("fails while draining", &[]);
+    service.until_told(READY);
+    service.signal(Signal::TERM);
+    let (status, log) = service.end();
+    assert_eq!(status.code(), Some(1), "{log}");
+    assert!(log.contains("could not flush"), "{log}");
+}
+
+#[test]
+fn a_panic_in_any_thread_ends_the_process_and_is_logged() {
+    let (status, log) = Service::start("panics in a thread", &[]).end();
+    assert_eq!((status.code(), status.signal()), (Some(101), None), "{log}");
+    let line =
+        log.lines().find(|line| line.contains("panic: out of cheese")).unwrap_or_else(|| panic!("{log}"));
+    assert!(line.contains("thread=\"clumsy\""), "{line}");
+    assert!(line.contains("lifecycle/tests.rs:"), "{line}");
+    assert!(line.contains("backtrace=0x"), "{line}");
+}
+
+#[test]
+fn the_watchdog_is_fed_from_the_runtime() {
+    let service = Service::start("drains", &[("WATCHDOG_USEC", "20000")]);
+    service.until_told("WATCHDOG=1");
+    service.until_told("WATCHDOG=1");
+    service.signal(Signal::TERM);
+    assert_eq!(service.end().0.code(), Some(0));
+}
+
+#[test]
+fn the_watchdog_of_another_process_is_not_fed() {
+    let service = Service::start("drains", &[("WATCHDOG_USEC", "1"), ("WATCHDOG_PID", "1")]);
+    assert_eq!(service.told(), "STATUS=waiting for part");
+    assert_eq!(service.told(), READY);
+    service.signal(Signal::TERM);
+    assert_eq!(service.told(), STOPPING);
+    assert_eq!(service.end().0.code(), Some(0));
+}
+
+mod drain {
+    use super::super::{DRAIN, Parts, drain};
+    use super::*;
+    use crate::exit::Exit;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_does_not_end_is_left_at_the_deadline() {
+        let (trigger, shutdown) = task::shutdown();
+        let mut parts = Parts::new();
+        parts.spawn("stubborn", std::future::pending());
+        let begun = tokio::time::Instant::now();
+        assert_eq!(drain(parts, None, &trigger, &shutdown).await, Exit::NotDrained);
+        assert_eq!(begun.elapsed(), DRAIN);
+        assert!(DRAIN < Duration::from_secs(90), "systemd kills after 90 s");
+    }
+}

@@ -102,7 +102,7 @@ fn zero(property: &Value, row: Row, short: &str, field: &str, required: bool) ->
         Row::Scalar(_) if required || zero::is_written(short, field) => Zero::Written,
         Row::Scalar(Scalar::IntOrString | Scalar::Quantity) => Zero::Kept,
         Row::Scalar(_) if zero::is_pointer(short, field) => Zero::Kept,
-        Row::Map { .. } | Row::List { .. } if required => Zero::Kept,
+        Row::Map { .. } | Row::List { .. } if required || zero::is_pointer(short, field) => Zero::Kept,
         Row::Scalar(_) | Row::Map { .. } | Row::List { .. } => Zero::Dropped,
         Row::Object { .. } | Row::Any | Row::AnyObject | Row::Either { .. } => Zero::Kept,
     }

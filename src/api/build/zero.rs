@@ -6,7 +6,8 @@ use serde_json::{Map, Value};
 
 use crate::convert::short_name;
 
-/// Optional scalars behind a pointer: `0`, `false` and `""` are values of their own.
+/// Optional scalars behind a pointer: `0`, `false` and `""` are values of their own. And one list: empty, it asks for
+/// something.
 const POINTERS: &[(&str, &str)] = &[
     ("admissionregistration.v1.MatchResources", "matchPolicy"),
     ("admissionregistration.v1.MutatingAdmissionPolicySpec", "failurePolicy"),
@@ -40,7 +41,7 @@ const POINTERS: &[(&str, &str)] = &[
         "gracePeriodSeconds ignoreStoreReadErrorWithClusterBreakingPotential orphanDependents propagationPolicy",
     ),
     ("apimachinery.pkg.apis.meta.v1.ListMeta", "remainingItemCount"),
-    ("apimachinery.pkg.apis.meta.v1.ObjectMeta", "deletionGracePeriodSeconds"),
+    ("apimachinery.pkg.apis.meta.v1.ObjectMeta", "deletionGracePeriodSeconds managedFields"),
     ("apimachinery.pkg.apis.meta.v1.OwnerReference", "blockOwnerDeletion controller"),
     ("apimachinery.pkg.apis.meta.v1.Preconditions", "resourceVersion uid"),
     ("apps.v1.DaemonSetSpec", "revisionHistoryLimit"),

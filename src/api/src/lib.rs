@@ -3,6 +3,7 @@
 //! Objects are `serde_json::Value` trees driven by a [`schema::Schema`]; k8s-openapi's typed structs are for API clients and
 //! are encoded and decoded through non-generic functions alone.
 
+pub mod apply;
 pub mod field;
 pub mod kinds;
 pub mod metadata;
@@ -14,4 +15,3 @@ pub mod selector;
 pub mod status;
 pub mod table;
 pub mod value;
-

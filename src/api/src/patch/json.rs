@@ -47,10 +47,10 @@ impl Document {
 
     fn add(&mut self, operation: &'static str, path: &str, value: Value) -> Result<(), Error> {
         let Some((parent, key)) = split(path) else {
-            self.root = nest(&value, 0)?;
+            self.root = nest(value, 0)?;
             return Ok(());
         };
-        let value = nest(&value, path.matches('/').count())?;
+        let value = nest(value, path.matches('/').count())?;
         let missing = || Error::MissingPath { operation, path: path.to_owned() };
         match self.root.pointer_mut(parent).ok_or_else(missing)? {
             Value::Object(members) => {
@@ -83,7 +83,7 @@ impl Document {
     }
 
     fn replace(&mut self, path: &str, value: &Value) -> Result<(), Error> {
-        let value = nest(value, path.matches('/').count())?;
+        let value = nest(value.clone(), path.matches('/').count())?;
         let missing = || Error::MissingKey { operation: "replace", path: path.to_owned() };
         *self.root.pointer_mut(path).ok_or_else(missing)? = value;
         Ok(())

@@ -130,6 +130,6 @@ fn depth(value: &Value) -> usize {
 }
 
 /// Takes a value as it is nested `level` levels down, unless that makes the object too deep.
-fn nest(value: &Value, level: usize) -> Result<Value, Error> {
-    if level + depth(value) > MAX_DEPTH { Err(Error::TooDeep) } else { Ok(value.clone()) }
+fn nest(value: Value, level: usize) -> Result<Value, Error> {
+    if level + depth(&value) > MAX_DEPTH { Err(Error::TooDeep) } else { Ok(value) }
 }

@@ -100,7 +100,7 @@ fn merge_member(
             }
         }
         (Some(Value::Array(before)), Value::Array(patch)) => {
-            Value::Array(merge_list(before, patch, member(node, key)?)?)
+            Value::Array(merge_list(&before, patch, member(node, key)?)?)
         }
         _ => clean(value),
     };
@@ -133,20 +133,20 @@ fn delete_scalars(original: &mut Members, field: &str, gone: &Value) -> Result<(
     Ok(())
 }
 
-fn merge_list(live: Vec<Value>, patch: &[Value], node: Option<Node<'_>>) -> Result<Vec<Value>, Error> {
+fn merge_list(live: &[Value], patch: &[Value], node: Option<Node<'_>>) -> Result<Vec<Value>, Error> {
     let strategy = strategy(node);
     if !strategy.merge {
         return Ok(patch.iter().map(clean).collect());
     }
-    check_elements(&live, patch)?;
+    check_elements(live, patch)?;
     let Some(key) = strategy.key else {
         if live.iter().chain(patch).any(Value::is_object) {
             return Err(Error::NoDeclaredMergeKey("map"));
         }
-        return Ok(ordered(union(&live, patch), patch, &live, None));
+        return Ok(ordered(union(live, patch), patch, live, None));
     };
-    let (merged, patched) = merge_elements(live.clone(), patch, key, node.and_then(Node::items))?;
-    Ok(ordered(merged, &patched, &live, Some(key)))
+    let (merged, patched) = merge_elements(live.to_vec(), patch, key, node.and_then(Node::items))?;
+    Ok(ordered(merged, &patched, live, Some(key)))
 }
 
 /// Both lists without repetitions.
@@ -229,7 +229,7 @@ fn merge_ordered(
     let merged = match patched {
         _ if patch.get(field).is_some_and(Value::is_null) => return Ok(()),
         None => live.clone(),
-        Some(patched) => merge_list(live.clone(), patched, node)?,
+        Some(patched) => merge_list(&live, patched, node)?,
     };
     let merged = if strategy.merge { ordered(merged, order, &live, strategy.key) } else { merged };
     original.insert(field.to_owned(), Value::Array(merged));

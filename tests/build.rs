@@ -4,6 +4,7 @@
 
 use std::env;
 use std::error::Error;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -12,7 +13,9 @@ const SOURCE: &str = "guest";
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed={SOURCE}");
     let target = env::var("TARGET")?;
-    let file = PathBuf::from(env::var("OUT_DIR")?).join(format!("guest-{target}"));
+    let directory = PathBuf::from(env::var("OUT_DIR")?).join(&target);
+    let file = directory.join("guest");
+    fs::create_dir_all(directory)?;
     compile(&target, &file)?;
     println!("cargo::rustc-env=GUEST={}", file.display());
     Ok(())

@@ -69,22 +69,21 @@ impl Registry {
     /// Returns the reference by which the image can be pulled.
     pub fn push(&self, image: &Layout) -> Result<String> {
         let reference = format!("{}/{}", self.address(), image.reference());
-        self.skopeo("dest")
-            .args(["--preserve-digests", "oci-archive:/dev/stdin", &format!("docker://{reference}")])
-            .stdin(Layout::archive(&[image])?)
+        let archive = format!("/tmp/{}.tar", image.digest().hex());
+        self.host.write(&archive, Layout::archive(&[image])?)?;
+        self.skopeo()
+            .args([format!("oci-archive:{archive}"), format!("docker://{reference}")])
             .ok()
             .with_context(|| format!("cannot push {reference}"))?;
         Ok(reference)
     }
 
-    /// A `skopeo copy` which can speak to this registry as its `src` or `dest`; source and destination are missing.
-    fn skopeo(&self, side: &str) -> Command {
-        let skopeo = self.host.command("skopeo").args(["--insecure-policy", "copy", "--all"]);
-        let skopeo = skopeo.arg(format!("--{side}-tls-verify=false"));
-        if self.access.password {
-            return skopeo.arg(format!("--{side}-creds={USER}:{PASSWORD}"));
-        }
-        skopeo
+    /// A copy to this registry, byte for byte and with all platforms; source and destination are missing.
+    fn skopeo(&self) -> Command {
+        let skopeo =
+            self.host.command("skopeo").args(["--insecure-policy", "copy", "--all", "--preserve-digests"]);
+        let skopeo = skopeo.arg("--dest-tls-verify=false");
+        if self.access.password { skopeo.arg(format!("--dest-creds={USER}:{PASSWORD}")) } else { skopeo }
     }
 
     pub fn stop(&self) -> Result<()> {

@@ -4,6 +4,7 @@
 //! are encoded and decoded through non-generic functions alone.
 
 pub mod apply;
+pub mod codec;
 pub mod field;
 pub mod kinds;
 pub mod metadata;

@@ -6,9 +6,10 @@ use std::io::Read as _;
 use flate2::read::DeflateDecoder;
 
 use super::row::{DocRow, NONE};
+use super::{Field, Schema};
 
 #[derive(Debug)]
-pub(crate) struct Docs {
+pub(super) struct Docs {
     pub(super) rows: Cow<'static, [DocRow]>,
     /// Where each chunk starts in the raw text and in the packed bytes.
     pub(super) chunks: Cow<'static, [(u32, u32)]>,
@@ -16,11 +17,6 @@ pub(crate) struct Docs {
 }
 
 impl Docs {
-    /// One description. Unpacks a chunk: whoever wants many uses a [`Reader`].
-    pub(super) fn get(&self, row: u32) -> Option<String> {
-        Reader::new(self).get(row).map(str::to_owned)
-    }
-
     fn unpack(&self, chunk: usize) -> String {
         let start = self.chunks[chunk].1 as usize;
         let end = self.chunks.get(chunk + 1).map_or(self.packed.len(), |next| next.1 as usize);
@@ -32,26 +28,37 @@ impl Docs {
     }
 }
 
-/// Reads many descriptions, unpacking each chunk once.
+/// Reads descriptions, unpacking each chunk once.
 #[derive(Debug)]
-pub(crate) struct Reader<'s> {
-    docs: &'s Docs,
+pub(crate) struct Descriptions<'s> {
+    schema: &'s Schema,
     unpacked: Vec<Option<String>>,
 }
 
-impl<'s> Reader<'s> {
-    pub(crate) fn new(docs: &'s Docs) -> Self {
-        Self { docs, unpacked: vec![None; docs.chunks.len()] }
+impl<'s> Descriptions<'s> {
+    pub(super) fn new(schema: &'s Schema) -> Self {
+        Self { schema, unpacked: vec![None; schema.docs.chunks.len()] }
     }
 
-    pub(crate) fn get(&mut self, row: u32) -> Option<&str> {
+    pub(crate) fn definition(&mut self, name: &str) -> Option<&str> {
+        let rows = &self.schema.definitions;
+        let at = rows.binary_search_by(|row| self.schema.text(row.name).cmp(name)).ok()?;
+        self.get(rows[at].doc)
+    }
+
+    pub(crate) fn field(&mut self, field: Field<'_>) -> Option<&str> {
+        self.get(field.doc())
+    }
+
+    fn get(&mut self, row: u32) -> Option<&str> {
         if row == NONE {
             return None;
         }
-        let row = self.docs.rows[row as usize];
-        let chunk = self.docs.chunks.partition_point(|(start, _)| *start <= row.start) - 1;
-        let text = self.unpacked[chunk].get_or_insert_with(|| self.docs.unpack(chunk));
-        let start = (row.start - self.docs.chunks[chunk].0) as usize;
+        let docs = &self.schema.docs;
+        let row = docs.rows[row as usize];
+        let chunk = docs.chunks.partition_point(|(start, _)| *start <= row.start) - 1;
+        let text = self.unpacked[chunk].get_or_insert_with(|| docs.unpack(chunk));
+        let start = (row.start - docs.chunks[chunk].0) as usize;
         Some(&text[start..start + usize::from(row.len)])
     }
 }

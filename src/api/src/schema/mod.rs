@@ -27,6 +27,7 @@ pub use node::{Field, Keys, ListKind, Node, PatchStrategy, Shape};
 pub use row::{Scalar, Unknown, Zero};
 pub use strict::Strict;
 
+pub(crate) use docs::Descriptions;
 use docs::Docs;
 use row::{Definition, FieldRow, Index, Row, Span, Text};
 
@@ -56,8 +57,12 @@ impl Schema {
 
     /// What the named type is for.
     pub fn description(&self, name: &str) -> Option<String> {
-        let at = self.definitions.binary_search_by(|row| self.text(row.name).cmp(name)).ok()?;
-        self.docs.get(self.definitions[at].doc)
+        self.descriptions().definition(name).map(str::to_owned)
+    }
+
+    /// Reads the descriptions of many types and fields.
+    pub(crate) fn descriptions(&self) -> Descriptions<'_> {
+        Descriptions::new(self)
     }
 
     fn node(&self, index: Index) -> Node<'_> {

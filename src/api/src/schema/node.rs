@@ -196,10 +196,10 @@ impl<'s> Field<'s> {
     }
 
     pub fn description(self) -> Option<String> {
-        self.schema.docs.get(self.row.doc)
+        self.schema.descriptions().field(self).map(str::to_owned)
     }
 
-    pub(crate) fn doc(self) -> u32 {
+    pub(super) fn doc(self) -> u32 {
         self.row.doc
     }
 }

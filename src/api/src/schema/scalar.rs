@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde_json::{Number, Value};
 
 use super::Scalar;
+use crate::quantity::{ParseError, Quantity};
 
 /// A scalar as the reader found it.
 #[derive(Debug)]
@@ -63,8 +64,15 @@ pub(super) fn read(kind: Scalar, found: Found<'_>) -> Result<Value, String> {
         }
         (Scalar::MicroTime, Found::Str(text)) => Ok(format!("{:.6}", truncated(time(&text)?, 1_000)).into()),
         (Scalar::Bytes, Found::Str(text)) => bytes(text),
+        (Scalar::Quantity, Found::Str(text)) => quantity(&text),
+        (Scalar::Quantity, Found::Number(number)) => quantity(&number.to_string()),
         (_, found) => Ok(found.into_value()),
     }
+}
+
+fn quantity(text: &str) -> Result<Value, String> {
+    let quantity: Quantity = text.trim().parse().map_err(|error: ParseError| error.to_string())?;
+    Ok(quantity.to_string().into())
 }
 
 fn time(text: &str) -> Result<Timestamp, String> {

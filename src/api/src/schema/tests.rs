@@ -140,6 +140,15 @@ fn times_are_stored_in_one_form() {
 }
 
 #[test]
+fn quantities_are_stored_in_one_form() {
+    let limits = json!({"limits": {"cpu": "1000m", "memory": "1024Mi", "pods": 2, "x": "0.5"}});
+    let want = json!({"limits": {"cpu": "1", "memory": "1Gi", "pods": "2", "x": "500m"}});
+    assert_eq!(decoded("core.v1.ResourceRequirements", &limits), want);
+    let bad = refusal("core.v1.ResourceRequirements", &json!({"limits": {"cpu": "lots"}}));
+    assert!(bad.starts_with("quantities must match the regular expression"), "{bad}");
+}
+
+#[test]
 fn either_takes_both() {
     let props = "apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps";
     let node = by_name(&format!("io.k8s.{props}")).expect("a built-in type");

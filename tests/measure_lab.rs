@@ -64,9 +64,10 @@ fn who_does_nothing_spends_nothing_and_who_sleeps_often_wakes_often() -> Result<
     have(&host, &shell, "echo started", "started")?;
     let (idle_before, before) = (Usage::of_tree(idle.pid()?)?, Usage::of_tree(shell.pid()?)?);
 
-    let naps = "for ((i = 0; i < 50; i++)); do read -t 0.001 4<>/run/never <&4; done; echo rested";
+    let naps = "for ((i = 0; i < 100; i++)); do read -t 0.01 4<>/run/never <&4; done; echo rested";
     have(&host, &shell, naps, "rested")?;
     let spent = Usage::of_tree(shell.pid()?)? - before;
+    // A nap that is over before it was begun, because another had the processor, wakes nobody.
     assert!(spent.wakeups >= 50, "{spent:?}");
     let spent = Usage::of_tree(idle.pid()?)? - idle_before;
     assert_eq!((spent.cpu, spent.written, spent.wakeups), (Duration::ZERO, 0, 0));
@@ -83,12 +84,13 @@ fn shared_memory_is_divided_among_those_who_share_it() -> Result<()> {
 
     have(&host, &shell, "word=$(head -c 33554432 /dev/zero | tr '\\0' x); echo full", "full")?;
     let one = Usage::of_tree(shell.pid()?)?;
-    assert!(one.pss - before.pss >= 32 * MIB, "{before:?} {one:?}");
+    // A little less than 32: the libraries may have got more sharers in the meantime.
+    assert!(one.pss - before.pss >= 31 * MIB, "{before:?} {one:?}");
 
     have(&host, &shell, "(echo forked; read -r 4<>/run/never <&4) &", "forked")?;
     let two = Usage::of_tree(shell.pid()?)?;
     assert_eq!(two.processes, one.processes + 1);
-    assert!(two.rss - one.rss >= 32 * MIB, "each counts it: {one:?} {two:?}");
+    assert!(two.rss - one.rss >= 31 * MIB, "each counts it: {one:?} {two:?}");
     assert!(two.pss - one.pss < 16 * MIB, "but it is there once: {one:?} {two:?}");
     Ok(())
 }

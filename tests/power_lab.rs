@@ -18,8 +18,8 @@ fn start_counting(host: &Host, first: u32) -> Result<lab::Daemon> {
 }
 
 fn last_synced(logs: &str) -> Result<u32> {
-    let numbers = logs.lines().filter_map(|line| line.strip_prefix("synced "));
-    Ok(numbers.last().context("nothing was synced")?.parse()?)
+    let mut numbers = logs.lines().filter_map(|line| line.strip_prefix("synced "));
+    Ok(numbers.next_back().context("nothing was synced")?.parse()?)
 }
 
 #[test]

@@ -77,6 +77,11 @@ impl Subtree {
         Ok(Door { members: members(self.directories())?, leaf, view: View::New })
     }
 
+    /// Where a process id is written to go through the later processes' door by hand.
+    pub(crate) fn later_members(&self) -> impl Iterator<Item = PathBuf> {
+        self.v1.iter().cloned().chain([self.v2.join(LEAF)]).map(|path| path.join("cgroup.procs"))
+    }
+
     /// A way for the machine's later processes, to where the first is and with its view.
     pub(crate) fn later_door(&self, first: u32) -> Result<Door> {
         let view = format!("/proc/{first}/ns/cgroup");

@@ -61,7 +61,7 @@ impl Host {
         Ok(Path::new(&format!("/proc/{}/root", self.pid()?)).join(inside))
     }
 
-    /// The machine's first process, as the test sees it. `nsenter --all --target PID` goes there by hand.
+    /// The machine's first process, as the test sees it.
     pub fn pid(&self) -> Result<u32> {
         Ok(self.machine.running()?.init())
     }

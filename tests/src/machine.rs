@@ -23,7 +23,7 @@ pub(crate) struct Machine {
     pub(crate) port: Port,
     floor: Arc<Floor>,
     workshop: PathBuf,
-    cgroup: Subtree,
+    pub(crate) cgroup: Subtree,
     disk: Disk,
     installed: Mutex<bool>,
     uplink: Mutex<Uplink>,

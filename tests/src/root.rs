@@ -111,7 +111,9 @@ pub(crate) fn install(name: &str, nameserver: &str) -> Result<()> {
 
 /// Not written through: it may be a link to what a service of this machine wrote.
 fn replace(path: &str, content: &str) -> Result<()> {
-    absent(fs::remove_file(path)).and_then(|()| fs::write(path, content)).with_context(|| format!("writing {path}"))
+    absent(fs::remove_file(path))
+        .and_then(|()| fs::write(path, content))
+        .with_context(|| format!("writing {path}"))
 }
 
 /// What was not there need not be removed.

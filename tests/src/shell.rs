@@ -18,7 +18,7 @@ pub fn shell(machines: u16) -> Result<ExitStatus> {
     let hosts = (1..=machines).map(|number| lab.host(&format!("n{number}"))).collect::<Result<Vec<_>>>()?;
     let commands = lab.directory().join("bin");
     install_commands(&hosts, &commands)?;
-    greet(&hosts)?;
+    greet(&hosts, &commands);
     let mut shell = Command::new("bash");
     shell.arg("--norc").arg("-i");
     shell.env(
@@ -37,31 +37,36 @@ fn leave_interrupts_to_others() {
     unsafe { libc::signal(libc::SIGINT, nothing as extern "C" fn(libc::c_int) as libc::sighandler_t) };
 }
 
-fn greet(hosts: &[Host]) -> Result<()> {
+fn greet(hosts: &[Host], commands: &Path) {
     println!("There is no server yet to start: these machines have skiff's debug binary in their PATH.");
     for host in hosts {
-        let (name, address, pid) = (host.name(), host.ip(), host.pid()?);
-        println!("  {name:4} {address:12} here: {name} [COMMAND]   elsewhere: nsenter --all --target {pid}");
+        println!("  {:4} {:12} {} [COMMAND]", host.name(), host.ip(), commands.join(host.name()).display());
     }
-    println!("This shell sits at the switch; `exit` ends the lab.");
-    Ok(())
+    println!("Here, at the switch, their names are enough: `n1 skiff version`. `exit` ends the lab.");
 }
 
-/// One command per machine, with its name: `n1 skiff version` runs that there, `n1` alone gives a shell.
+/// One command per machine: with arguments it runs those there, without it gives a shell.
 fn install_commands(hosts: &[Host], directory: &Path) -> Result<()> {
     fs::create_dir(directory).with_context(|| format!("making {}", directory.display()))?;
     for host in hosts {
         let path = directory.join(host.name());
-        let (name, pid) = (host.name(), host.pid()?);
-        let script = format!(
-            "#!/bin/bash\n\
-             [ $# -gt 0 ] || set -- env PS1='{name}# ' bash --norc -i\n\
-             exec nsenter --all --target {pid} \"$@\"\n"
-        );
-        fs::write(&path, script).with_context(|| format!("writing {}", path.display()))?;
+        fs::write(&path, way_to(host)?).with_context(|| format!("writing {}", path.display()))?;
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
     }
     Ok(())
+}
+
+fn way_to(host: &Host) -> Result<String> {
+    let groups: String =
+        host.machine().cgroup.later_members().map(|path| format!("echo $$ > {}\n", path.display())).collect();
+    Ok(format!(
+        "#!/bin/bash\n\
+         [ $# -gt 0 ] || set -- env PS1='{}# ' bash --norc -i\n\
+         {groups}\
+         exec nsenter --all --target {} \"$@\"\n",
+        host.name(),
+        host.pid()?
+    ))
 }
 
 /// A lab with a busy machine, which says where it leaves traces and waits for its fate.

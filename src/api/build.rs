@@ -18,6 +18,7 @@ mod zero;
 
 use std::fmt::Debug;
 use std::fmt::Write as _;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::PathBuf;
 use std::{env, fs, io};
 
@@ -28,7 +29,7 @@ fn main() -> io::Result<()> {
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
     let built = convert::convert(&roots::definitions());
     let (chunks, packed) = built.docs.pack();
-    fs::write(out.join("docs.bin"), packed)?;
+    fs::write(out.join("docs.bin"), &packed)?;
     fs::write(out.join("text.txt"), &built.text)?;
     let mut source = String::new();
     table(&mut source, "NODES", "Row", &built.nodes);
@@ -37,6 +38,9 @@ fn main() -> io::Result<()> {
     table(&mut source, "DEFINITIONS", "Definition", &built.definitions);
     table(&mut source, "DOCS", "DocRow", &built.docs.rows);
     table(&mut source, "CHUNKS", "(u32, u32)", &chunks);
+    let mut fingerprint = DefaultHasher::new();
+    (&source, &built.text, &packed).hash(&mut fingerprint);
+    println!("cargo::rustc-env=SCHEMA_FINGERPRINT={:016x}", fingerprint.finish());
     fs::write(out.join("tables.rs"), source)
 }
 

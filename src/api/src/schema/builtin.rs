@@ -40,3 +40,6 @@ pub fn builtin() -> &'static Schema {
 pub fn by_name(name: &str) -> Option<Node<'static>> {
     BUILTIN.definition(name)
 }
+
+/// Changes with the schemas and their descriptions.
+pub(crate) const FINGERPRINT: &str = env!("SCHEMA_FINGERPRINT");

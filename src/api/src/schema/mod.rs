@@ -21,6 +21,7 @@ pub(crate) mod tests;
 
 use std::borrow::Cow;
 
+pub(crate) use builtin::FINGERPRINT;
 pub use builtin::{builtin, by_name};
 pub use decode::{DecodeError, MAX_DEPTH, conform, decode, parse};
 pub use node::{Field, Keys, ListKind, Node, PatchStrategy, Shape};

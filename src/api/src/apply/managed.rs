@@ -11,7 +11,7 @@ const MAX_UPDATERS: usize = 10;
 const FOLDED: &str = "ancient-changes";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Operation {
+pub(super) enum Operation {
     Apply,
     Update,
 }

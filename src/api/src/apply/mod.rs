@@ -23,11 +23,10 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use thiserror::Error;
 
-pub use managed::Operation;
-pub use set::{Element, Set};
+pub use set::Set;
 
 use crate::schema::{Node, Strict, conform};
-use managed::{Owned, Owner, Owners};
+use managed::{Operation, Owned, Owner, Owners};
 
 /// Who writes, and what to.
 #[derive(Clone, Copy, Debug)]

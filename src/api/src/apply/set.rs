@@ -26,10 +26,10 @@ struct Branch {
 
 /// One step of a path, in wire form.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Element(String);
+pub(super) struct Element(String);
 
 impl Element {
-    pub fn field(name: &str) -> Self {
+    pub(super) fn field(name: &str) -> Self {
         Self(format!("f:{name}"))
     }
 
@@ -85,7 +85,7 @@ impl Set {
     }
 
     /// Adds a path; its parents are not added. The whole object is never a member.
-    pub fn insert(&mut self, path: &[Element]) {
+    pub(super) fn insert(&mut self, path: &[Element]) {
         let Some((last, parents)) = path.split_last() else { return };
         let mut set = self;
         for element in parents {

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use super::set::Element;
 use super::*;
 use crate::schema::by_name;
 use crate::schema::tests::any_json;

@@ -1,0 +1,98 @@
+//! Answers: bodies, codes and headers, and the forms an object can be shown in.
+
+use std::convert::Infallible;
+
+use api::kinds::Kind;
+use api::status::Status;
+use bytes::{Bytes, BytesMut};
+use futures_util::Stream;
+use http::{Response, StatusCode, header};
+use http_body::Frame;
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full, StreamBody};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use store::Entry;
+
+use crate::object::stored::Head;
+use crate::request::Accept;
+
+/// The body of any answer: whole, or as it comes.
+pub type Body = UnsyncBoxBody<Bytes, Infallible>;
+pub(crate) type Answer = Response<Body>;
+
+pub(crate) fn whole(bytes: impl Into<Bytes>) -> Body {
+    Full::new(bytes.into()).boxed_unsync()
+}
+
+pub(crate) fn streamed(chunks: impl Stream<Item = Bytes> + Send + 'static) -> Body {
+    use futures_util::StreamExt;
+    StreamBody::new(chunks.map(|chunk| Ok(Frame::data(chunk)))).boxed_unsync()
+}
+
+pub(crate) fn json(code: StatusCode, body: Body) -> Answer {
+    let mut answer = Response::new(body);
+    *answer.status_mut() = code;
+    answer.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
+    answer
+}
+
+pub(crate) fn value(code: StatusCode, value: &Value) -> Answer {
+    json(code, whole(value.to_string()))
+}
+
+pub(crate) fn failure(status: &Status) -> Answer {
+    let code = StatusCode::from_u16(status.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut answer = value(code, &status.to_value());
+    if status.details.retry_after_seconds > 0 {
+        answer.headers_mut().insert(header::RETRY_AFTER, status.details.retry_after_seconds.into());
+    }
+    answer
+}
+
+/// An object as it is stored, in the form that was asked for.
+pub(crate) fn entry(code: StatusCode, accept: Accept, kind: &Kind, entry: &Entry) -> Result<Answer, Status> {
+    let head = Head::of(kind);
+    if accept == Accept::Json {
+        let mut bytes = BytesMut::with_capacity(entry.value().len() + 64);
+        head.write(entry, &mut bytes);
+        return Ok(json(code, whole(bytes)));
+    }
+    let object = head.decode(entry).map_err(|error| damaged(entry, &error))?;
+    Ok(self::object(code, accept, kind, object))
+}
+
+/// An object that is not, or not yet, in the store.
+pub(crate) fn object(code: StatusCode, accept: Accept, kind: &Kind, object: Value) -> Answer {
+    match accept {
+        Accept::Json => value(code, &object),
+        Accept::Table(version) => value(code, &table(kind, version, &json!({}), &[object])),
+        Accept::Partial | Accept::PartialList => value(code, &partial(object)),
+    }
+}
+
+pub(crate) fn damaged(entry: &Entry, error: &serde_json::Error) -> Status {
+    Status::internal(&format!("the stored object {} cannot be read: {error}", entry.key()))
+}
+
+/// The metadata of an object alone.
+pub(crate) fn partial(mut object: Value) -> Value {
+    let metadata = object.get_mut("metadata").map(Value::take).unwrap_or_default();
+    json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": metadata})
+}
+
+/// Objects as rows.
+pub(crate) fn table(kind: &Kind, version: &str, metadata: &Value, objects: &[Value]) -> Value {
+    let columns: Vec<Value> = kind.table.columns.iter().map(api::table::Column::definition).collect();
+    json!({
+        "kind": "Table", "apiVersion": format!("meta.k8s.io/{version}"), "metadata": metadata,
+        "columnDefinitions": columns, "rows": rows(kind, objects),
+    })
+}
+
+fn rows(kind: &Kind, objects: &[Value]) -> Vec<Value> {
+    let now = Timestamp::now();
+    let row =
+        |object: &Value| json!({"cells": (kind.table.cells)(object, now), "object": partial(object.clone())});
+    objects.iter().map(row).collect()
+}

@@ -1,0 +1,28 @@
+//! The API: every object goes in and out here, and nothing else touches the store.
+//!
+//! ```text
+//! request ─▶ authenticate ─▶ authorize ─▶ decode by schema ─▶ admit ─▶ default, prepare, validate (api) ─▶ store
+//! ```
+//!
+//! One generic path serves every kind; the kind table of `api` says what is special about each. Objects are stored as
+//! the bytes that are sent ([`object::stored`]): a get, a list and a watch copy them and parse nothing, unless a selector or
+//! a table wants to look inside.
+
+mod admit;
+mod answer;
+mod authenticate;
+mod authorize;
+mod discovery;
+mod health;
+mod object;
+mod openapi;
+mod random;
+mod request;
+mod server;
+mod user;
+mod verb;
+mod version;
+
+pub use answer::Body;
+pub use server::ApiServer;
+pub use user::User;

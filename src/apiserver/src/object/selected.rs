@@ -1,0 +1,62 @@
+//! Which stored objects a list or a watch is about.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use api::kinds::Kind;
+use api::status::Status;
+use serde::Deserialize;
+use serde_json::Value;
+use store::Entry;
+
+use crate::answer;
+use crate::object::stored::Head;
+use crate::request::Request;
+use crate::request::query::Selection;
+
+/// A selection, checked against its kind.
+#[derive(Debug)]
+pub(crate) struct Selected(Option<Selection>);
+
+/// Just enough of an object to look at its labels: reading all of it costs ten times as much.
+#[derive(Deserialize)]
+struct Labelled<'a> {
+    #[serde(borrow)]
+    metadata: Labels<'a>,
+}
+
+#[derive(Deserialize)]
+struct Labels<'a> {
+    #[serde(borrow, default)]
+    labels: BTreeMap<Cow<'a, str>, Cow<'a, str>>,
+}
+
+impl Selected {
+    pub(crate) fn new(request: &Request) -> Result<Self, Status> {
+        let selection = request.query.selection()?;
+        selection.fields.check(request.kind()).map_err(|error| Status::bad_request(error.to_string()))?;
+        Ok(Self(Some(selection).filter(|selection| !selection.is_everything())))
+    }
+
+    pub(crate) fn is_everything(&self) -> bool {
+        self.0.is_none()
+    }
+
+    pub(crate) fn matches(&self, kind: &Kind, entry: &Entry) -> Result<bool, Status> {
+        let Some(selection) = &self.0 else { return Ok(true) };
+        let damaged = |error| answer::damaged(entry, &error);
+        if !selection.labels.is_everything() {
+            let object: Labelled<'_> = serde_json::from_slice(entry.value()).map_err(damaged)?;
+            let labels = object.metadata.labels.into_iter();
+            let labels = labels.map(|(name, value)| (name.into_owned(), Value::from(value.into_owned())));
+            if !selection.labels.matches(&Value::Object(labels.collect())) {
+                return Ok(false);
+            }
+        }
+        if selection.fields.is_everything() {
+            return Ok(true);
+        }
+        let object = Head::of(kind).decode(entry).map_err(damaged)?;
+        Ok(selection.fields.matches(kind, &object))
+    }
+}

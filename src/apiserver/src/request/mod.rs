@@ -1,0 +1,70 @@
+//! A request as the verbs see it: what is asked of which objects by whom.
+
+pub(crate) mod accept;
+pub(crate) mod content;
+pub(crate) mod query;
+pub(crate) mod target;
+
+use api::kinds::Kind;
+use api::status::{self, Status};
+use bytes::Bytes;
+use http::Method;
+
+pub(crate) use self::accept::Accept;
+pub(crate) use self::content::Content;
+pub(crate) use self::query::Query;
+pub(crate) use self::target::{Resource, Target};
+use crate::user::User;
+
+/// A request for objects, after its body was read.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub(crate) method: Method,
+    pub(crate) resource: Resource,
+    pub(crate) query: Query,
+    pub(crate) accept: Accept,
+    pub(crate) content: Content,
+    pub(crate) body: Bytes,
+    pub(crate) user: User,
+    /// The program that asks, as far as it says.
+    pub(crate) program: String,
+}
+
+impl Request {
+    pub(crate) fn kind(&self) -> &'static Kind {
+        self.resource.kind
+    }
+
+    pub(crate) fn namespace(&self) -> Option<&str> {
+        self.resource.namespace.as_deref()
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        self.resource.name.as_deref().unwrap_or_default()
+    }
+
+    /// The resource as messages name it.
+    pub(crate) fn subject(&self) -> status::Resource<'static> {
+        status::Resource { group: self.kind().group, name: self.kind().plural }
+    }
+
+    /// The verb that access rights know it by.
+    pub(crate) fn verb(&self) -> &'static str {
+        let named = self.resource.name.is_some();
+        match self.method {
+            Method::GET | Method::HEAD if !named && self.query.flag("watch") => "watch",
+            Method::GET | Method::HEAD if named => "get",
+            Method::GET | Method::HEAD => "list",
+            Method::POST => "create",
+            Method::PUT => "update",
+            Method::PATCH => "patch",
+            Method::DELETE if named => "delete",
+            Method::DELETE => "deletecollection",
+            _ => "",
+        }
+    }
+
+    pub(crate) fn not_found(&self) -> Status {
+        Status::not_found(self.subject(), self.name())
+    }
+}

@@ -1,0 +1,123 @@
+//! The options after the question mark, read once and checked.
+
+use api::selector::{FieldSelector, LabelSelector};
+use api::status::Status;
+use percent_encoding::percent_decode_str;
+
+/// The options of every verb; each reads those it knows.
+#[derive(Debug, Default)]
+pub(crate) struct Query {
+    pairs: Vec<(String, String)>,
+}
+
+/// Which objects of a list or a watch are meant.
+#[derive(Debug)]
+pub(crate) struct Selection {
+    pub(crate) labels: LabelSelector,
+    pub(crate) fields: FieldSelector,
+}
+
+/// What becomes of fields that the schema does not know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FieldValidation {
+    Ignore,
+    Warn,
+    Strict,
+}
+
+impl Query {
+    pub(crate) fn parse(query: &str) -> Result<Self, Status> {
+        let parts = query.split('&').filter(|part| !part.is_empty());
+        let pairs = parts.map(|part| {
+            let (name, value) = part.split_once('=').unwrap_or((part, ""));
+            Some((decoded(name)?, decoded(value)?))
+        });
+        let pairs = pairs.collect::<Option<_>>();
+        Ok(Self { pairs: pairs.ok_or_else(|| Status::bad_request("the query of the request is not UTF-8"))? })
+    }
+
+    /// The first value of an option; an empty one is none.
+    pub(crate) fn text(&self, name: &str) -> Option<&str> {
+        let found = self.pairs.iter().find(|(known, _)| known == name);
+        found.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
+    }
+
+    /// As Go reads a boolean: present without a value is true, and so is everything but `false` and `0`.
+    pub(crate) fn flag(&self, name: &str) -> bool {
+        let found = self.pairs.iter().find(|(known, _)| known == name);
+        found.is_some_and(|(_, value)| !matches!(value.to_ascii_lowercase().as_str(), "false" | "0"))
+    }
+
+    pub(crate) fn number<T: std::str::FromStr>(&self, name: &str) -> Result<Option<T>, Status> {
+        let parsed = self.text(name).map(|text| {
+            let wrong =
+                || Status::bad_request(format!("invalid value {text:?} of {name}: a number is expected"));
+            text.parse().map_err(|_| wrong())
+        });
+        parsed.transpose()
+    }
+
+    pub(crate) fn selection(&self) -> Result<Selection, Status> {
+        let labels = self.text("labelSelector").unwrap_or_default().parse();
+        let fields = self.text("fieldSelector").unwrap_or_default().parse();
+        Ok(Selection {
+            labels: labels.map_err(|error| unable(&error))?,
+            fields: fields.map_err(|error| unable(&error))?,
+        })
+    }
+
+    /// Only `All` is a dry run that upstream knows.
+    pub(crate) fn dry_run(&self) -> Result<bool, Status> {
+        match self.text("dryRun") {
+            None => Ok(false),
+            Some("All") => Ok(true),
+            Some(other) => Err(Status::bad_request(format!(
+                "dryRun: Unsupported value: {other:?}: supported values: \"All\""
+            ))),
+        }
+    }
+
+    pub(crate) fn field_validation(&self) -> Result<FieldValidation, Status> {
+        match self.text("fieldValidation") {
+            None | Some("Warn") => Ok(FieldValidation::Warn),
+            Some("Ignore") => Ok(FieldValidation::Ignore),
+            Some("Strict") => Ok(FieldValidation::Strict),
+            Some(other) => Err(Status::bad_request(format!(
+                "fieldValidation: Unsupported value: {other:?}: supported values: \"Ignore\", \"Strict\", \"Warn\""
+            ))),
+        }
+    }
+}
+
+impl Selection {
+    pub(crate) fn is_everything(&self) -> bool {
+        self.labels.is_everything() && self.fields.is_everything()
+    }
+}
+
+fn unable(error: &dyn std::fmt::Display) -> Status {
+    Status::bad_request(format!("unable to parse requirement: {error}"))
+}
+
+fn decoded(text: &str) -> Option<String> {
+    let text = text.replace('+', " ");
+    percent_decode_str(&text).decode_utf8().ok().map(Into::into)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_are_decoded_and_checked() {
+        let query =
+            Query::parse("labelSelector=app%3Dweb%2Ctier+in+%28a%29&limit=5&watch&dryRun=All&x=").unwrap();
+        assert_eq!(query.text("labelSelector"), Some("app=web,tier in (a)"));
+        assert_eq!(query.number::<u32>("limit").unwrap(), Some(5));
+        assert!(query.flag("watch") && query.dry_run().unwrap());
+        assert_eq!(query.text("x"), None);
+        assert_eq!(Query::parse("limit=-1").unwrap().number::<u32>("limit").unwrap_err().code, 400);
+        assert_eq!(Query::parse("dryRun=Some").unwrap().dry_run().unwrap_err().code, 400);
+        assert_eq!(Query::parse("%ff=1").unwrap_err().code, 400);
+    }
+}

@@ -1,0 +1,230 @@
+//! The path of a request: who, may they, what exactly, do it.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use api::kinds::{Part, Verb};
+use api::status::{self, Status};
+use bytes::Bytes;
+use http::request::Parts;
+use http::{HeaderMap, Method, StatusCode, header};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use pki::jwt::Signer;
+use store::Store;
+use tower::Service;
+use tracing::debug;
+
+use crate::answer::{self, Answer, Body};
+use crate::authenticate::Authenticator;
+use crate::authorize::{Attempt, Authorizer};
+use crate::request::{Accept, Content, Query, Request, Resource, Target};
+use crate::user::User;
+use crate::{discovery, health, openapi, verb, version};
+
+/// The largest body that is read, as upstream.
+const LARGEST_BODY: usize = 3 << 20;
+
+/// The API server over a store. A `tower` service, for the listener and for the components of this process alike.
+#[derive(Clone, Debug)]
+pub struct ApiServer(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    store: Store,
+    authenticator: Authenticator,
+    authorizer: Authorizer,
+}
+
+impl ApiServer {
+    pub fn new(store: Store, tokens: Arc<Signer>) -> Self {
+        Self(Arc::new(Shared {
+            authenticator: Authenticator { store: store.clone(), tokens },
+            authorizer: Authorizer::new(store.clone()),
+            store,
+        }))
+    }
+
+    /// What the server does beside answering: keeps access rights current. Ends with the store.
+    pub async fn run(&self) {
+        self.0.authorizer.follow().await;
+    }
+
+    async fn answer<B>(&self, request: http::Request<B>) -> Answer
+    where
+        B: http_body::Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send,
+    {
+        let (method, uri) = (request.method().clone(), request.uri().clone());
+        self.0.handle(request).await.unwrap_or_else(|status| {
+            debug!(%method, %uri, code = status.code, message = status.message, "refused");
+            answer::failure(&status)
+        })
+    }
+}
+
+impl Shared {
+    async fn handle<B>(&self, request: http::Request<B>) -> Result<Answer, Status>
+    where
+        B: http_body::Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send,
+    {
+        let (parts, body) = request.into_parts();
+        let target = Target::of(parts.uri.path());
+        // Whoever can connect may ask whether we live: probes have no credentials.
+        if let Target::Health { endpoint, check } = &target {
+            return health::answer(endpoint, check.as_deref(), parts.uri.query().unwrap_or_default());
+        }
+        let user = self.authenticator.user(&parts.extensions, &parts.headers)?;
+        let Target::Resource(resource) = target else {
+            self.check(&user, &Attempt::Path { verb: path_verb(&parts.method), path: parts.uri.path() })?;
+            return describe(&target, &parts);
+        };
+        let request = Request {
+            accept: Accept::of(&parts.headers)?,
+            content: Content::of(&parts.method, &parts.headers)?,
+            query: Query::parse(parts.uri.query().unwrap_or_default())?,
+            program: program(&parts.headers),
+            method: parts.method,
+            resource,
+            body: Bytes::new(),
+            user,
+        };
+        self.check(&request.user, &attempt(&request))?;
+        let body = read(body).await?;
+        self.act(Request { body, ..request }).await
+    }
+
+    fn check(&self, user: &User, attempt: &Attempt<'_>) -> Result<(), Status> {
+        if self.authorizer.allows(user, attempt) {
+            return Ok(());
+        }
+        let (subject, name) = match *attempt {
+            Attempt::Resource { group, resource, name, .. } => {
+                (status::Resource { group, name: resource }, name.unwrap_or_default())
+            }
+            Attempt::Path { .. } => (status::Resource { group: "", name: "" }, ""),
+        };
+        Err(Status::forbidden(subject, name, &attempt.refusal(user)))
+    }
+
+    async fn act(&self, request: Request) -> Result<Answer, Status> {
+        let store = &self.store;
+        let part = match request.resource.subresource_name() {
+            None => Part::Main,
+            Some("status") if request.kind().has_status() => Part::Status,
+            Some(name) => return Err(not_built(&request.resource, name)),
+        };
+        match (request.verb(), part) {
+            ("get", _) => verb::get::get(store, &request),
+            ("update", part) => verb::update::update(store, &request, part).await,
+            ("patch", part) if request.content == Content::ApplyPatch => {
+                verb::apply::apply(store, &request, part).await
+            }
+            ("patch", part) => verb::patch::patch(store, &request, part).await,
+            (_, Part::Status) => Err(Status::method_not_allowed()),
+            (verb, Part::Main) => {
+                self.allowed_by_kind(&request, verb)?;
+                match verb {
+                    "list" => verb::list::list(store, &request),
+                    "watch" => verb::watch::watch(store, &request),
+                    "create" => verb::create::create(store, &request).await,
+                    "delete" => verb::delete::delete(store, &request).await,
+                    "deletecollection" => verb::delete::delete_collection(store, &request).await,
+                    _ => Err(Status::method_not_allowed()),
+                }
+            }
+        }
+    }
+
+    fn allowed_by_kind(&self, request: &Request, verb: &str) -> Result<(), Status> {
+        let known = request.kind().verbs.iter().copied().find(|known: &Verb| known.as_str() == verb);
+        known.map(drop).ok_or_else(Status::method_not_allowed)
+    }
+}
+
+/// What is told about the server rather than about objects.
+fn describe(target: &Target, parts: &Parts) -> Result<Answer, Status> {
+    let value = match target {
+        Target::Discovery(what) => discovery::answer(what)?,
+        Target::Version => version::answer(),
+        Target::OpenApi(path) => {
+            return openapi::answer(path, parts.uri.query().unwrap_or_default(), &parts.headers);
+        }
+        _ => return Err(Status::no_such_resource()),
+    };
+    if parts.method != Method::GET && parts.method != Method::HEAD {
+        return Err(Status::method_not_allowed());
+    }
+    Ok(answer::value(StatusCode::OK, &value))
+}
+
+/// `kubectl/v1.36.0 (linux/amd64)` is the program `kubectl`.
+fn program(headers: &HeaderMap) -> String {
+    let agent = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
+    let name: String = agent.split('/').next().unwrap_or_default().chars().take(128).collect();
+    if name.is_empty() { "unknown".into() } else { name }
+}
+
+fn not_built(resource: &Resource, name: &str) -> Status {
+    match resource.kind.subresource(name) {
+        Some(_) => Status::unavailable(&format!("{}/{name} is not built yet", resource.kind.plural)),
+        None => Status::no_such_resource(),
+    }
+}
+
+fn attempt(request: &Request) -> Attempt<'_> {
+    Attempt::Resource {
+        verb: request.verb(),
+        group: request.kind().group,
+        resource: request.kind().plural,
+        subresource: request.resource.subresource_name(),
+        // A namespace is an object of its own namespace, to access rights.
+        namespace: match request.kind().kind {
+            "Namespace" if request.kind().group.is_empty() => request.resource.name.as_deref(),
+            _ => request.namespace(),
+        },
+        name: request.resource.name.as_deref(),
+    }
+}
+
+fn path_verb(method: &Method) -> &'static str {
+    match *method {
+        Method::POST => "post",
+        Method::PUT => "put",
+        Method::PATCH => "patch",
+        Method::DELETE => "delete",
+        Method::HEAD => "head",
+        _ => "get",
+    }
+}
+
+async fn read<B>(body: B) -> Result<Bytes, Status>
+where
+    B: http_body::Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send,
+{
+    match Limited::new(body, LARGEST_BODY).collect().await {
+        Ok(body) => Ok(body.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => {
+            Err(Status::request_entity_too_large(&format!("limit is {LARGEST_BODY}")))
+        }
+        Err(error) => Err(Status::bad_request(format!("the body of the request broke off: {error}"))),
+    }
+}
+
+impl<B> Service<http::Request<B>> for ApiServer
+where
+    B: http_body::Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
+{
+    type Response = http::Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<B>) -> Self::Future {
+        let server = self.clone();
+        Box::pin(async move { Ok(server.answer(request).await) })
+    }
+}

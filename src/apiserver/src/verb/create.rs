@@ -1,0 +1,88 @@
+//! A new object.
+
+use api::kinds::Part;
+use api::metadata::Birth;
+use api::status::Status;
+use api::value::text;
+use http::StatusCode;
+use jiff::Timestamp;
+use serde_json::Value;
+use store::{Action, Store, WriteError};
+
+use super::update::Tracked;
+use super::{body, write};
+use crate::admit;
+use crate::answer::{self, Answer};
+use crate::object::manager::Manager;
+use crate::object::stored::{self, Head};
+use crate::random;
+use crate::request::Request;
+
+/// Generated names that are tried before the client is asked to.
+const TRIES: usize = 8;
+
+pub(crate) async fn create(store: &Store, request: &Request) -> Result<Answer, Status> {
+    let kind = request.kind();
+    if kind.namespaced && request.namespace().is_none() {
+        return Err(Status::bad_request("an empty namespace may not be set during creation"));
+    }
+    let sent = body::object(request, kind)?;
+    body::check_names(request, &sent.object)?;
+    let mut answer = store_new(store, request, sent.object, Tracked::Not).await?;
+    write::warn(&mut answer, sent.warnings);
+    Ok(answer)
+}
+
+/// Stores an object that is not there yet, under a name of its own if it has none.
+pub(super) async fn store_new(
+    store: &Store,
+    request: &Request,
+    object: Value,
+    tracked: Tracked,
+) -> Result<Answer, Status> {
+    let kind = request.kind();
+    let generated = text(&object, "metadata.name").is_empty();
+    let dry_run = request.query.dry_run()?;
+    for _ in 0..TRIES {
+        let object = prepared(store, request, object.clone(), tracked)?;
+        let name = text(&object, "metadata.name").to_string();
+        let warnings = kind.warnings(&object);
+        let mut answer = if dry_run {
+            answer::object(StatusCode::CREATED, request.accept, kind, object)
+        } else {
+            let key = stored::key(kind, request.namespace(), &name);
+            let bytes = Head::of(kind).encode(&object);
+            match store.write(write::of_kind(kind, key, Action::Create, bytes)).await {
+                Ok(event) => {
+                    let entry =
+                        event.entry().ok_or_else(|| Status::internal("a create left nothing behind"))?;
+                    answer::entry(StatusCode::CREATED, request.accept, kind, entry)?
+                }
+                Err(WriteError::Exists { .. }) if generated => continue,
+                Err(error) => return Err(write::refused(&error, request.subject(), &name)),
+            }
+        };
+        write::warn(&mut answer, warnings);
+        return Ok(answer);
+    }
+    Err(Status::generate_name_conflict(request.subject(), text(&object, "metadata.generateName")))
+}
+
+/// The object as it will be stored, or why it will not.
+fn prepared(store: &Store, request: &Request, mut object: Value, tracked: Tracked) -> Result<Value, Status> {
+    let kind = request.kind();
+    let (uid, suffix) = (write::uid(), random::suffix());
+    let namespace = request.namespace().filter(|_| kind.namespaced);
+    kind.default_object(&mut object);
+    kind.prepare_create(&mut object, &Birth { namespace, uid: &uid, now: Timestamp::now(), suffix: &suffix });
+    admit::create(store, request, &mut object)?;
+    if tracked == Tracked::Not {
+        Manager::of(request, Part::Main, body::schema_of(kind)?)?.note(None, &mut object);
+    }
+    let errors = kind.validate_create(&object);
+    if errors.is_empty() {
+        return Ok(object);
+    }
+    let named = api::status::Resource { group: kind.group, name: kind.kind };
+    Err(Status::invalid(named, text(&object, "metadata.name"), &errors))
+}

@@ -1,0 +1,230 @@
+//! Many objects, as they were at one moment.
+//!
+//! Objects are copied from their stored bytes into chunks as the client takes them: a list of ten thousand holds one
+//! chunk, and a snapshot, which is a pointer. Only selectors and tables make objects be read.
+
+use std::ops::ControlFlow;
+
+use api::kinds::Kind;
+use api::status::Status;
+use bytes::{Bytes, BytesMut};
+use http::StatusCode;
+use serde_json::{Value, json};
+use store::{Entry, Revision, RevisionError, Snapshot, Store};
+
+use crate::answer::{self, Answer};
+use crate::object::page::Continue;
+use crate::object::selected::Selected;
+use crate::object::stored::{self, Head};
+use crate::request::{Accept, Request};
+
+const CHUNK: usize = 64 * 1024;
+
+pub(crate) fn list(store: &Store, request: &Request) -> Result<Answer, Status> {
+    let selected = Selected::new(request)?;
+    let page = Page::open(store, request, &selected)?;
+    match request.accept {
+        Accept::Json => Ok(answer::json(StatusCode::OK, page.stream(request.kind(), selected))),
+        Accept::Table(version) => {
+            let table = answer::table(request.kind(), version, &page.metadata(), &page.objects(&selected)?);
+            Ok(answer::value(StatusCode::OK, &table))
+        }
+        Accept::Partial | Accept::PartialList => {
+            let items: Vec<Value> = page.objects(&selected)?.into_iter().map(answer::partial).collect();
+            Ok(answer::value(
+                StatusCode::OK,
+                &json!({
+                    "kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": page.metadata(), "items": items,
+                }),
+            ))
+        }
+    }
+}
+
+/// Part of a list: where it begins, where it ends and what follows.
+struct Page {
+    kind: &'static Kind,
+    snapshot: Snapshot,
+    /// The key before the first; empty for the beginning.
+    after: String,
+    /// The last key; none for the end of the list.
+    last: Option<String>,
+    remaining: Option<usize>,
+}
+
+impl Page {
+    fn open(store: &Store, request: &Request, selected: &Selected) -> Result<Self, Status> {
+        let scope = stored::collection(request.kind(), request.namespace());
+        let limit = request.query.number::<usize>("limit")?.filter(|limit| *limit > 0);
+        let (snapshot, after) = match request.query.text("continue") {
+            Some(token) => {
+                let token = Continue::parse(token)?;
+                (at(store, &scope, token.revision)?, token.after)
+            }
+            None => (consistent(store, &scope, request)?, String::new()),
+        };
+        let mut page = Self { kind: request.kind(), snapshot, after, last: None, remaining: None };
+        if let Some(limit) = limit {
+            page.cut(limit, selected)?;
+        }
+        Ok(page)
+    }
+
+    /// Ends the page after `limit` objects, if there are more.
+    fn cut(&mut self, limit: usize, selected: &Selected) -> Result<(), Status> {
+        let mut matching = Vec::with_capacity(limit.min(1024) + 1);
+        for entry in self.snapshot.iter_after(&self.after) {
+            if matching.len() > limit {
+                break;
+            }
+            if selected.matches(self.kind, entry)? {
+                matching.push(entry.key());
+            }
+        }
+        if matching.len() > limit {
+            self.last = matching.get(limit - 1).map(ToString::to_string);
+        }
+        if let Some(last) = self.last.as_ref().filter(|_| selected.is_everything()) {
+            self.remaining = Some(self.snapshot.iter_after(last).count());
+        }
+        Ok(())
+    }
+
+    fn entries(&self, after: &str) -> impl Iterator<Item = &Entry> {
+        let last = self.last.as_deref();
+        self.snapshot.iter_after(after).take_while(move |entry| last.is_none_or(|last| entry.key() <= last))
+    }
+
+    fn metadata(&self) -> Value {
+        let mut metadata = json!({"resourceVersion": self.snapshot.revision().to_string()});
+        if let Some(last) = &self.last {
+            let token = Continue { revision: self.snapshot.revision(), after: last.clone() };
+            metadata["continue"] = token.to_string().into();
+        }
+        if let Some(remaining) = self.remaining {
+            metadata["remainingItemCount"] = remaining.into();
+        }
+        metadata
+    }
+
+    fn objects(&self, selected: &Selected) -> Result<Vec<Value>, Status> {
+        let head = Head::of(self.kind);
+        let mut objects = Vec::new();
+        for entry in self.entries(&self.after) {
+            if selected.matches(self.kind, entry)? {
+                objects.push(head.decode(entry).map_err(|error| answer::damaged(entry, &error))?);
+            }
+        }
+        Ok(objects)
+    }
+
+    /// The list as JSON, chunk by chunk.
+    fn stream(self, kind: &'static Kind, selected: Selected) -> answer::Body {
+        let begin = format!(
+            r#"{{"kind":"{}","apiVersion":"{}","metadata":{},"items":["#,
+            kind.list_kind,
+            kind.api_version(),
+            self.metadata()
+        );
+        let state = Progress {
+            head: Head::of(kind),
+            after: self.after.clone(),
+            page: self,
+            selected,
+            first: true,
+            done: false,
+        };
+        let chunks = futures_util::stream::unfold((state, Some(begin)), |(mut state, begin)| async move {
+            state.chunk(begin).map(|chunk| (chunk, (state, None)))
+        });
+        answer::streamed(chunks)
+    }
+}
+
+struct Progress {
+    head: Head,
+    page: Page,
+    selected: Selected,
+    after: String,
+    first: bool,
+    done: bool,
+}
+
+impl Progress {
+    fn chunk(&mut self, begin: Option<String>) -> Option<Bytes> {
+        if self.done {
+            return None;
+        }
+        let mut out = BytesMut::with_capacity(CHUNK + CHUNK / 4);
+        out.extend_from_slice(begin.unwrap_or_default().as_bytes());
+        let mut first = self.first;
+        let filled = self.page.entries(&self.after).try_for_each(|entry| {
+            // An object that cannot be read matches nothing: the list is too far on its way to fail.
+            if self.selected.matches(self.page.kind, entry).unwrap_or(false) {
+                if !std::mem::take(&mut first) {
+                    out.extend_from_slice(b",");
+                }
+                self.head.write_item(entry, &mut out);
+            }
+            if out.len() >= CHUNK {
+                ControlFlow::Break(entry.key().to_string())
+            } else {
+                ControlFlow::Continue(())
+            }
+        });
+        self.first = first;
+        match filled {
+            ControlFlow::Break(key) => self.after = key,
+            ControlFlow::Continue(()) => {
+                out.extend_from_slice(b"]}\n");
+                self.done = true;
+            }
+        }
+        Some(out.freeze())
+    }
+}
+
+/// The state that `resourceVersion` and `resourceVersionMatch` ask for.
+fn consistent(store: &Store, scope: &str, request: &Request) -> Result<Snapshot, Status> {
+    let revision = request.query.number::<u64>("resourceVersion")?.map(Revision::new);
+    match (request.query.text("resourceVersionMatch"), revision) {
+        (None, None) => Ok(store.snapshot(scope)),
+        (Some("Exact"), Some(revision)) if revision.get() > 0 => at(store, scope, revision),
+        (None | Some("NotOlderThan"), Some(revision)) => {
+            not_before(store, revision)?;
+            Ok(store.snapshot(scope))
+        }
+        (Some(how), revision) => Err(Status::bad_request(match (how, revision) {
+            ("Exact", Some(_)) => {
+                "resourceVersionMatch \"Exact\" is forbidden for resourceVersion \"0\"".to_string()
+            }
+            ("Exact" | "NotOlderThan", None) => {
+                "resourceVersionMatch is forbidden unless resourceVersion is provided".to_string()
+            }
+            _ => format!(
+                "resourceVersionMatch: Unsupported value: {how:?}: supported values: \"Exact\", \"NotOlderThan\""
+            ),
+        })),
+    }
+}
+
+/// Refuses a revision that this store has not reached: it is of another cluster, or of one that was restored.
+pub(super) fn not_before(store: &Store, revision: Revision) -> Result<(), Status> {
+    let current = store.revision();
+    if revision <= current {
+        return Ok(());
+    }
+    Err(Status::timeout(&format!("Too large resource version: {revision}, current: {current}"), 1))
+}
+
+fn at(store: &Store, scope: &str, revision: Revision) -> Result<Snapshot, Status> {
+    store.snapshot_at(scope, revision).map_err(|error| match error {
+        RevisionError::Compacted { .. } => Status::expired(
+            "The provided continue parameter is too old to display a consistent list result. You can start a new list \
+             without the continue parameter.",
+        ),
+        RevisionError::Future { current } => {
+            Status::timeout(&format!("Too large resource version: {revision}, current: {current}"), 1)
+        }
+    })
+}

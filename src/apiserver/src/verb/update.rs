@@ -1,0 +1,139 @@
+//! A change of an object that is there, by whatever says what it should be next.
+
+use api::kinds::{Kind, Part};
+use api::status::{self, Status};
+use api::value::{at, int, list, text};
+use http::StatusCode;
+use serde_json::Value;
+use store::{Entry, Store, WriteError};
+
+use super::{body, write};
+use crate::answer::{self, Answer};
+use crate::object::manager::Manager;
+use crate::object::stored::{self, Head};
+use crate::request::Request;
+
+/// Times a change that names no revision is made anew because others were faster.
+const TRIES: usize = 16;
+
+/// Whether the fields that a change writes are already noted as its manager's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tracked {
+    Already,
+    Not,
+}
+
+pub(crate) async fn update(store: &Store, request: &Request, part: Part) -> Result<Answer, Status> {
+    let sent = body::object(request, request.kind())?;
+    body::check_names(request, &sent.object)?;
+    let mut answer = change(store, request, part, Tracked::Not, |_| Ok(sent.object.clone())).await?;
+    write::warn(&mut answer, sent.warnings);
+    Ok(answer)
+}
+
+/// Replaces the object by what `next` makes of it.
+pub(super) async fn change(
+    store: &Store,
+    request: &Request,
+    part: Part,
+    tracked: Tracked,
+    next: impl Fn(&Value) -> Result<Value, Status>,
+) -> Result<Answer, Status> {
+    let kind = request.kind();
+    let key = stored::key(kind, request.namespace(), request.name());
+    let dry_run = request.query.dry_run()?;
+    for _ in 0..TRIES {
+        let entry = store.get(&key).ok_or_else(|| request.not_found())?;
+        let old = Head::of(kind).decode(&entry).map_err(|error| answer::damaged(&entry, &error))?;
+        let new = next(&old)?;
+        let named_revision = !text(&new, "metadata.resourceVersion").is_empty();
+        let new = prepared(request, part, tracked, new, &old)?;
+        let warnings = kind.warnings(&new);
+        let mut answer = if dry_run {
+            answer::object(StatusCode::OK, request.accept, kind, new)
+        } else {
+            match commit(store, kind, &entry, &old, &new).await {
+                Ok(entry) => answer::entry(StatusCode::OK, request.accept, kind, &entry)?,
+                Err(WriteError::Conflict { .. }) if !named_revision => continue,
+                Err(error) => return Err(write::refused(&error, request.subject(), request.name())),
+            }
+        };
+        write::warn(&mut answer, warnings);
+        return Ok(answer);
+    }
+    Err(Status::modified(request.subject(), request.name()))
+}
+
+/// The entry as it is afterwards; as it was at the end, if the change let the object go.
+async fn commit(
+    store: &Store,
+    kind: &Kind,
+    entry: &Entry,
+    old: &Value,
+    new: &Value,
+) -> Result<Entry, WriteError> {
+    if is_free_to_go(kind, new) {
+        store.write(write::removal(kind, entry)).await?;
+        return Ok(entry.clone());
+    }
+    // A change of nothing is none: no write, no event, the same revision.
+    if new == old {
+        return Ok(entry.clone());
+    }
+    let event = write::replace(store, kind, entry, new).await?;
+    Ok(event.entry().unwrap_or(entry).clone())
+}
+
+/// Whether a deletion waited for nothing but what this object no longer says.
+pub(super) fn is_free_to_go(kind: &Kind, object: &Value) -> bool {
+    let deleted = !at(object, "metadata.deletionTimestamp").is_null();
+    let held = !list(object, "metadata.finalizers").is_empty() || is_held_namespace(kind, object);
+    deleted && !held && int(object, "metadata.deletionGracePeriodSeconds") == 0
+}
+
+/// A namespace goes when its controller has emptied it and said so.
+pub(super) fn is_held_namespace(kind: &Kind, object: &Value) -> bool {
+    kind.group.is_empty() && kind.kind == "Namespace" && !list(object, "spec.finalizers").is_empty()
+}
+
+fn prepared(
+    request: &Request,
+    part: Part,
+    tracked: Tracked,
+    mut new: Value,
+    old: &Value,
+) -> Result<Value, Status> {
+    let kind = request.kind();
+    check_identity(request, &new, old)?;
+    kind.default_object(&mut new);
+    kind.prepare_update(&mut new, old, part);
+    if tracked == Tracked::Not {
+        Manager::of(request, part, body::schema_of(kind)?)?.note(Some(old), &mut new);
+    }
+    let errors = kind.validate_update(&new, old, part);
+    if !errors.is_empty() {
+        let named = status::Resource { group: kind.group, name: kind.kind };
+        return Err(Status::invalid(named, request.name(), &errors));
+    }
+    // The revision is the store's to say; here it only has to be equal for what is equal.
+    api::value::replace(
+        &mut new["metadata"],
+        "resourceVersion",
+        old["metadata"].get("resourceVersion").cloned(),
+    );
+    Ok(new)
+}
+
+/// The object that the client means is the one that is there.
+fn check_identity(request: &Request, new: &Value, old: &Value) -> Result<(), Status> {
+    let (said, is) = (text(new, "metadata.uid"), text(old, "metadata.uid"));
+    if !said.is_empty() && said != is {
+        let why = format!("Precondition failed: UID in precondition: {said}, UID in object meta: {is}");
+        return Err(Status::conflict(request.subject(), request.name(), &why));
+    }
+    let (said, is) = (text(new, "metadata.resourceVersion"), text(old, "metadata.resourceVersion"));
+    if !said.is_empty() && said != "0" && said != is {
+        return Err(Status::modified(request.subject(), request.name()));
+    }
+    Ok(())
+}

@@ -1,0 +1,229 @@
+//! Changes as they happen.
+//!
+//! A watcher is polled by its own connection: it waits on the store's topic, and nobody waits for it. One that falls out
+//! of the window is told 410 and ends; its client lists again. The bytes of an object are copied from the store once
+//! per watcher and never encoded again.
+
+use std::time::Duration;
+
+use api::status::Status;
+use bytes::{Bytes, BytesMut};
+use http::StatusCode;
+use serde_json::json;
+use store::{Event, Revision, RevisionError, Store, Watch, WatchError};
+use tokio::time::{Instant, sleep_until};
+
+use super::list::not_before;
+use crate::answer::{self, Answer};
+use crate::object::selected::Selected;
+use crate::object::stored::{self, Head};
+use crate::random;
+use crate::request::{Accept, Request};
+
+/// A watch that names no end lasts between one and two of these.
+const LASTS: Duration = Duration::from_secs(30 * 60);
+/// Quiet watchers learn this often how far time has come. All at the same moment, so that they wake the machine once.
+const BOOKMARKS: Duration = Duration::from_secs(60);
+
+pub(crate) fn watch(store: &Store, request: &Request) -> Result<Answer, Status> {
+    let selected = Selected::new(request)?;
+    let start = Start::of(store, request)?;
+    let scope = stored::collection(request.kind(), request.namespace());
+    let (revision, initial) = match start {
+        Start::After(revision) => (revision, None),
+        Start::Now => {
+            let snapshot = store.snapshot(&scope);
+            (snapshot.revision(), Some(snapshot))
+        }
+    };
+    let watch = store.watch(&scope, revision).map_err(|error| expired(revision, error))?;
+    let watcher = Watcher {
+        head: Head::of(request.kind()),
+        request: Shown { kind: request.kind(), accept: request.accept },
+        selected,
+        watch,
+        bookmarks: request.query.flag("allowWatchBookmarks"),
+        end: Instant::now() + lasts(request)?,
+        sent: revision,
+        over: false,
+    };
+    let mut first = BytesMut::new();
+    if let Some(snapshot) = initial {
+        for entry in snapshot.iter() {
+            if watcher.selected.matches(request.kind(), entry)? {
+                watcher.line("ADDED", entry, entry.modified(), &mut first);
+            }
+        }
+        if request.query.flag("sendInitialEvents") {
+            watcher.bookmark(revision, true, &mut first);
+        }
+    }
+    let chunks = futures_util::stream::unfold((watcher, Some(first)), |(mut watcher, first)| async move {
+        let chunk = match first.filter(|first| !first.is_empty()) {
+            Some(first) => first.freeze(),
+            None => watcher.next().await?,
+        };
+        Some((chunk, (watcher, None)))
+    });
+    Ok(answer::json(StatusCode::OK, answer::streamed(chunks)))
+}
+
+enum Start {
+    /// What there is, then what happens.
+    Now,
+    After(Revision),
+}
+
+impl Start {
+    fn of(store: &Store, request: &Request) -> Result<Self, Status> {
+        let revision = request.query.number::<u64>("resourceVersion")?.unwrap_or_default();
+        if request.query.flag("sendInitialEvents") {
+            if request.query.text("resourceVersionMatch") != Some("NotOlderThan") {
+                return Err(Status::bad_request(
+                    "resourceVersionMatch: Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
+                ));
+            }
+            not_before(store, Revision::new(revision))?;
+            return Ok(Self::Now);
+        }
+        Ok(if revision == 0 { Self::Now } else { Self::After(Revision::new(revision)) })
+    }
+}
+
+fn lasts(request: &Request) -> Result<Duration, Status> {
+    let asked = request.query.number::<u64>("timeoutSeconds")?.filter(|seconds| *seconds > 0);
+    Ok(asked.map_or_else(
+        || LASTS + LASTS * u32::from(u16::from_le_bytes(random::bytes())) / u32::from(u16::MAX),
+        |seconds| Duration::from_secs(seconds.min(24 * 60 * 60)),
+    ))
+}
+
+fn expired(revision: Revision, error: RevisionError) -> Status {
+    match error {
+        RevisionError::Compacted { oldest } => {
+            Status::expired(&format!("too old resource version: {revision} ({oldest})"))
+        }
+        RevisionError::Future { current } => {
+            Status::timeout(&format!("Too large resource version: {revision}, current: {current}"), 1)
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Shown {
+    kind: &'static api::kinds::Kind,
+    accept: Accept,
+}
+
+struct Watcher {
+    head: Head,
+    request: Shown,
+    selected: Selected,
+    watch: Watch,
+    bookmarks: bool,
+    end: Instant,
+    /// What the client knows it has seen.
+    sent: Revision,
+    over: bool,
+}
+
+impl Watcher {
+    /// The next lines; none when the watch is over.
+    async fn next(&mut self) -> Option<Bytes> {
+        while !self.over {
+            let mut out = BytesMut::new();
+            let minute = next_minute();
+            tokio::select! {
+                events = self.watch.next() => self.take(events, &mut out),
+                () = sleep_until(self.end) => {
+                    self.tell_progress(&mut out);
+                    self.over = true;
+                }
+                () = sleep_until(minute), if self.bookmarks => self.tell_progress(&mut out),
+            }
+            if !out.is_empty() {
+                return Some(out.freeze());
+            }
+        }
+        None
+    }
+
+    fn take(&mut self, events: Result<Vec<Event>, WatchError>, out: &mut BytesMut) {
+        match events {
+            Ok(events) => {
+                for event in &events {
+                    self.show(event, out);
+                    self.sent = event.revision();
+                }
+            }
+            Err(WatchError::Compacted { oldest }) => {
+                let status = Status::expired(&format!("too old resource version: {} ({oldest})", self.sent));
+                out.extend_from_slice(
+                    format!("{}\n", json!({"type": "ERROR", "object": status.to_value()})).as_bytes(),
+                );
+                self.over = true;
+            }
+            Err(WatchError::Stopped) => self.over = true,
+        }
+    }
+
+    /// An object that begins to match is added, one that no longer does is deleted, whatever happened to it.
+    fn show(&self, event: &Event, out: &mut BytesMut) {
+        // What cannot be read matches nothing.
+        let matches =
+            |entry: &&store::Entry| self.selected.matches(self.request.kind, entry).unwrap_or(false);
+        match (event.previous().filter(matches), event.entry().filter(matches)) {
+            (None, Some(new)) => self.line("ADDED", new, event.revision(), out),
+            (Some(_), Some(new)) => self.line("MODIFIED", new, event.revision(), out),
+            (Some(old), None) => self.line("DELETED", old, event.revision(), out),
+            (None, None) => {}
+        }
+    }
+
+    fn line(&self, what: &str, entry: &store::Entry, revision: Revision, out: &mut BytesMut) {
+        out.extend_from_slice(format!(r#"{{"type":"{what}","object":"#).as_bytes());
+        match self.request.accept {
+            Accept::Json => self.head.write_at(entry, revision, out),
+            shown => {
+                let object = self.head.decode(entry).map(|mut object| {
+                    stored::set_revision(&mut object, revision);
+                    match shown {
+                        Accept::Table(version) => {
+                            answer::table(self.request.kind, version, &json!({}), &[object])
+                        }
+                        _ => answer::partial(object),
+                    }
+                });
+                out.extend_from_slice(object.unwrap_or_default().to_string().as_bytes());
+            }
+        }
+        out.extend_from_slice(b"}\n");
+    }
+
+    fn tell_progress(&mut self, out: &mut BytesMut) {
+        let progress = self.watch.progress();
+        if self.bookmarks && progress > self.sent {
+            self.sent = progress;
+            self.bookmark(progress, false, out);
+        }
+    }
+
+    fn bookmark(&self, revision: Revision, initial_events_end: bool, out: &mut BytesMut) {
+        let mut metadata = json!({"resourceVersion": revision.to_string()});
+        if initial_events_end {
+            metadata["annotations"] = json!({"k8s.io/initial-events-end": "true"});
+        }
+        let kind = self.request.kind;
+        let object = json!({"kind": kind.kind, "apiVersion": kind.api_version(), "metadata": metadata});
+        out.extend_from_slice(format!("{}\n", json!({"type": "BOOKMARK", "object": object})).as_bytes());
+    }
+}
+
+/// The next moment at which all quiet watchers are told.
+fn next_minute() -> Instant {
+    use std::sync::OnceLock;
+    static BEGAN: OnceLock<Instant> = OnceLock::new();
+    let began = *BEGAN.get_or_init(Instant::now);
+    let passed = began.elapsed().as_secs() / BOOKMARKS.as_secs();
+    began + BOOKMARKS * u32::try_from(passed + 1).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,78 @@
+//! From a finished object to the store, and from the store's refusals to the API's.
+
+use std::collections::BTreeMap;
+
+use api::kinds::Kind;
+use api::status::{self, Status};
+use bytes::Bytes;
+use http::{HeaderValue, header};
+use serde_json::Value;
+use store::{Action, Entry, Event, Precondition, Store, Write, WriteError};
+
+use crate::answer::Answer;
+use crate::object::stored::Head;
+use crate::random;
+
+/// How a kind's objects are kept: soft kinds in memory, kinds with a life time until then.
+pub(super) fn of_kind(
+    kind: &Kind,
+    key: String,
+    action: impl FnOnce(store::Value) -> Action,
+    bytes: Bytes,
+) -> Write {
+    let value = match kind.ttl {
+        Some(ttl) => store::Value::expiring(bytes, ttl),
+        None => bytes.into(),
+    };
+    let class = if kind.soft { store::Class::Soft } else { store::Class::Durable };
+    Write { key: key.into(), action: action(value), class }
+}
+
+pub(super) fn removal(kind: &Kind, entry: &Entry) -> Write {
+    let write = Write::delete(entry.key(), Precondition::Unchanged(entry.modified()));
+    if kind.soft { write.soft() } else { write }
+}
+
+/// Replaces an object that is still what it was when it was read.
+pub(super) async fn replace(
+    store: &Store,
+    kind: &Kind,
+    old: &Entry,
+    object: &Value,
+) -> Result<Event, WriteError> {
+    let unchanged = Precondition::Unchanged(old.modified());
+    let bytes = Head::of(kind).encode(object);
+    store.write(of_kind(kind, old.key().into(), |value| Action::Update(value, unchanged), bytes)).await
+}
+
+/// What the store refused, in the words of the API.
+pub(super) fn refused(error: &WriteError, subject: status::Resource<'_>, name: &str) -> Status {
+    match error {
+        WriteError::Exists { .. } => Status::already_exists(subject, name),
+        WriteError::NotFound { .. } => Status::not_found(subject, name),
+        WriteError::Conflict { .. } => Status::modified(subject, name),
+        WriteError::Storage(cause) => Status::internal(&format!("the object cannot be stored: {cause}")),
+        WriteError::Stopped => Status::unavailable("the API server is stopping"),
+    }
+}
+
+/// A name of one's own, for as long as there are clocks: RFC 9562, version 4.
+pub(super) fn uid() -> String {
+    let mut bytes = random::bytes::<16>();
+    bytes[6] = bytes[6] & 0x0f | 0x40;
+    bytes[8] = bytes[8] & 0x3f | 0x80;
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
+}
+
+/// Warnings as HTTP carries them, each once.
+pub(super) fn warn(answer: &mut Answer, warnings: impl IntoIterator<Item = String>) {
+    let unique: BTreeMap<String, ()> = warnings.into_iter().map(|warning| (warning, ())).collect();
+    for warning in unique.into_keys() {
+        let quoted = warning.replace('\\', "\\\\").replace('"', "\\\"").replace(['\n', '\r'], " ");
+        // What cannot stand in a header is not worth failing a request that succeeded.
+        if let Ok(value) = HeaderValue::from_str(&format!("299 - \"{quoted}\"")) {
+            answer.headers_mut().append(header::WARNING, value);
+        }
+    }
+}

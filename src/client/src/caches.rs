@@ -1,0 +1,61 @@
+//! One cache per kind for the whole process, started when the first component asks for it.
+
+use std::any::{Any, TypeId};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::Object;
+use tokio::task::JoinSet;
+
+use crate::{Cache, Client, ListOptions};
+
+/// The caches of this process. Cheap to clone; the watches end when the last clone is dropped.
+#[derive(Clone, Debug)]
+pub struct Caches(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    client: Client,
+    /// What a kind is narrowed to; all of it for a kind that is not named.
+    narrowed: HashMap<TypeId, ListOptions>,
+    running: Mutex<Running>,
+}
+
+#[derive(Debug, Default)]
+struct Running {
+    caches: HashMap<TypeId, Box<dyn Any + Send>>,
+    reflectors: JoinSet<()>,
+}
+
+impl Caches {
+    pub fn new(client: Client) -> Self {
+        Self(Arc::new(Shared { client, narrowed: HashMap::new(), running: Mutex::default() }))
+    }
+
+    /// Caches only the objects of `K` that match: an agent wants its own pods, not the cluster's.
+    ///
+    /// Said while the process is wired up, before anybody asks for a cache.
+    #[must_use]
+    pub fn narrow<K: Object>(self, options: ListOptions) -> Self {
+        let mut narrowed = self.0.narrowed.clone();
+        narrowed.insert(TypeId::of::<K>(), options);
+        Self(Arc::new(Shared { client: self.0.client.clone(), narrowed, running: Mutex::default() }))
+    }
+
+    pub fn client(&self) -> &Client {
+        &self.0.client
+    }
+
+    /// The cache of a kind. Must be called on a tokio runtime: the first call starts the watch.
+    pub fn of<K: Object>(&self) -> Cache<K> {
+        let mut running = self.0.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let Running { caches, reflectors } = &mut *running;
+        let cache = caches.entry(TypeId::of::<K>()).or_insert_with(|| {
+            let options = self.0.narrowed.get(&TypeId::of::<K>()).cloned().unwrap_or_default();
+            let (cache, reflector) = Cache::<K>::new(self.0.client.clone(), options);
+            reflectors.spawn(reflector.run());
+            Box::new(cache)
+        });
+        cache.downcast_ref::<Cache<K>>().expect("an entry is stored under its own kind").clone()
+    }
+}

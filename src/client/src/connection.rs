@@ -1,0 +1,346 @@
+//! The client itself: one request each for the verbs that components use.
+
+use std::fmt;
+
+use crate::Object;
+use bytes::Bytes;
+use http::{Method, Request, header};
+use http_body_util::BodyExt;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ListMeta;
+use kube::client::Body;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::path::Scoped;
+use crate::{Error, Key, Path, Watch};
+
+/// A connection to an API server, in this process or on another machine. Cheap to clone.
+#[derive(Clone)]
+pub struct Client(kube::Client);
+
+/// What to list or watch. Empty selectors select all.
+#[derive(Clone, Debug, Default)]
+pub struct ListOptions {
+    pub labels: String,
+    pub fields: String,
+    /// Objects per page; 0 for all at once.
+    pub limit: u32,
+    pub continue_token: String,
+}
+
+/// One page of a list, and the token that leads to the next.
+#[derive(Debug)]
+pub struct Page<K> {
+    pub items: Vec<K>,
+    pub revision: String,
+    pub continue_token: Option<String>,
+}
+
+/// A patch by its media type.
+#[derive(Clone, Debug)]
+pub enum Patch {
+    Json(serde_json::Value),
+    Merge(serde_json::Value),
+    Strategic(serde_json::Value),
+    /// Server-side apply, as the named field manager.
+    Apply {
+        manager: String,
+        force: bool,
+        object: serde_json::Value,
+    },
+}
+
+#[derive(Clone, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeleteOptions {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grace_period_seconds: Option<i64>,
+    /// `Foreground`, `Background` or `Orphan`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub propagation_policy: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub preconditions: Option<Preconditions>,
+}
+
+#[derive(Clone, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Preconditions {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uid: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resource_version: Option<String>,
+}
+
+impl DeleteOptions {
+    /// Deletes only the very object that was looked at, not a later one of the same name.
+    pub fn of_uid(uid: impl Into<String>) -> Self {
+        let preconditions = Preconditions { uid: Some(uid.into()), ..Preconditions::default() };
+        Self { preconditions: Some(preconditions), ..Self::default() }
+    }
+}
+
+#[derive(Deserialize)]
+struct RawList<'a> {
+    metadata: ListMeta,
+    #[serde(borrow)]
+    items: Option<Vec<&'a RawValue>>,
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").finish_non_exhaustive()
+    }
+}
+
+impl From<kube::Client> for Client {
+    fn from(client: kube::Client) -> Self {
+        Self(client)
+    }
+}
+
+impl Client {
+    pub async fn get<K: Object>(&self, key: &Key) -> Result<K, Error>
+    where
+        K::Scope: Scoped,
+    {
+        self.exchange(Method::GET, Path::object::<K>(key).as_str(), None).await
+    }
+
+    pub async fn list<K: Object>(&self, path: &Path, options: &ListOptions) -> Result<Page<K>, Error> {
+        let target = format!("{}?{}", path.as_str(), options.query());
+        let request = describe(&Method::GET, &target);
+        let answer = self.answer(Method::GET, &target, None).await?;
+        let list: RawList<'_> = decode(&request, || serde_json::from_slice(&answer))?;
+        let items = list.items.unwrap_or_default();
+        let items = items.iter().map(|item| decode(&request, || K::decode(item.get().as_bytes())));
+        Ok(Page {
+            items: items.collect::<Result<_, _>>()?,
+            revision: list.metadata.resource_version.unwrap_or_default(),
+            continue_token: list.metadata.continue_.filter(|token| !token.is_empty()),
+        })
+    }
+
+    /// Every change after `revision`.
+    pub async fn watch<K: Object>(
+        &self,
+        path: &Path,
+        options: &ListOptions,
+        revision: &str,
+    ) -> Result<Watch<K>, Error> {
+        let mut query = options.query();
+        query.pair("watch", "true");
+        query.pair("allowWatchBookmarks", "true");
+        query.pair("resourceVersion", revision);
+        let target = format!("{}?{query}", path.as_str());
+        let body = self.body(Method::GET, &target, None).await?;
+        Ok(Watch::new(describe(&Method::GET, &target), body))
+    }
+
+    /// Creates in the namespace that the object names.
+    pub async fn create<K: Object>(&self, object: &K) -> Result<K, Error>
+    where
+        K::Scope: Scoped,
+    {
+        let path = Path::collection::<K>(&Key::of(object).namespace);
+        self.exchange(Method::POST, path.as_str(), Some(sent(object)?)).await
+    }
+
+    pub async fn update<K: Object>(&self, object: &K) -> Result<K, Error>
+    where
+        K::Scope: Scoped,
+    {
+        let path = Path::object::<K>(&Key::of(object));
+        self.exchange(Method::PUT, path.as_str(), Some(sent(object)?)).await
+    }
+
+    pub async fn update_status<K: Object>(&self, object: &K) -> Result<K, Error>
+    where
+        K::Scope: Scoped,
+    {
+        let path = Path::object::<K>(&Key::of(object)).child("status");
+        self.exchange(Method::PUT, path.as_str(), Some(sent(object)?)).await
+    }
+
+    /// Patches an object, or the subresource that `subresource` names.
+    pub async fn patch<K: Object>(
+        &self,
+        key: &Key,
+        subresource: Option<&str>,
+        patch: &Patch,
+    ) -> Result<K, Error>
+    where
+        K::Scope: Scoped,
+    {
+        let path = Path::object::<K>(key);
+        let path = if let Some(segment) = subresource { path.child(segment) } else { path };
+        let target = format!("{}{}", path.as_str(), patch.query());
+        self.exchange(Method::PATCH, &target, Some(patch.content())).await
+    }
+
+    /// Deletes an object. It may live on for a while, with a deletion timestamp.
+    pub async fn delete<K: Object>(&self, key: &Key, options: &DeleteOptions) -> Result<(), Error>
+    where
+        K::Scope: Scoped,
+    {
+        let body = serde_json::to_vec(options).expect("options of strings and numbers are JSON");
+        self.answer(Method::DELETE, Path::object::<K>(key).as_str(), Some(Content::json(body))).await?;
+        Ok(())
+    }
+
+    /// Any other exchange of JSON: subresources whose kind differs from their object's.
+    pub async fn send_json(
+        &self,
+        method: Method,
+        target: &str,
+        body: Option<Vec<u8>>,
+    ) -> Result<Bytes, Error> {
+        self.answer(method, target, body.map(Content::json)).await
+    }
+
+    /// The body of an answer as it comes.
+    pub async fn stream(&self, method: Method, target: &str) -> Result<Body, Error> {
+        self.body(method, target, None).await
+    }
+
+    async fn exchange<K: Object>(
+        &self,
+        method: Method,
+        target: &str,
+        content: Option<Content>,
+    ) -> Result<K, Error> {
+        let request = describe(&method, target);
+        let answer = self.answer(method, target, content).await?;
+        decode(&request, || K::decode(&answer))
+    }
+
+    async fn answer(&self, method: Method, target: &str, content: Option<Content>) -> Result<Bytes, Error> {
+        let request = describe(&method, target);
+        collect(&request, self.body(method, target, content).await?).await
+    }
+
+    /// Sends and looks at the code: what is returned is the body of a success.
+    async fn body(&self, method: Method, target: &str, content: Option<Content>) -> Result<Body, Error> {
+        let description = describe(&method, target);
+        let builder =
+            Request::builder().method(method).uri(target).header(header::ACCEPT, "application/json");
+        let request = match content {
+            Some(Content { media_type, bytes }) => {
+                builder.header(header::CONTENT_TYPE, media_type).body(Body::from(bytes))
+            }
+            None => builder.body(Body::empty()),
+        }
+        .map_err(|source| Error::Request { request: description.clone(), source })?;
+        let answer = self.0.send(request).await;
+        let answer = answer.map_err(|source| Error::Transport { request: description.clone(), source })?;
+        let code = answer.status();
+        if code.is_success() {
+            return Ok(answer.into_body());
+        }
+        Err(Error::of_answer(code, &collect(&description, answer.into_body()).await?))
+    }
+}
+
+struct Content {
+    media_type: &'static str,
+    bytes: Vec<u8>,
+}
+
+impl Content {
+    fn json(bytes: Vec<u8>) -> Self {
+        Self { media_type: "application/json", bytes }
+    }
+}
+
+impl Patch {
+    fn content(&self) -> Content {
+        let (media_type, value) = match self {
+            Self::Json(value) => ("application/json-patch+json", value),
+            Self::Merge(value) => ("application/merge-patch+json", value),
+            Self::Strategic(value) => ("application/strategic-merge-patch+json", value),
+            Self::Apply { object, .. } => ("application/apply-patch+yaml", object),
+        };
+        Content { media_type, bytes: value.to_string().into_bytes() }
+    }
+
+    fn query(&self) -> String {
+        let Self::Apply { manager, force, .. } = self else {
+            return String::new();
+        };
+        let mut query = Query::default();
+        query.pair("fieldManager", manager);
+        query.pair("force", if *force { "true" } else { "false" });
+        format!("?{query}")
+    }
+}
+
+impl ListOptions {
+    fn query(&self) -> Query {
+        let mut query = Query::default();
+        for (name, value) in [
+            ("labelSelector", &self.labels),
+            ("fieldSelector", &self.fields),
+            ("continue", &self.continue_token),
+        ] {
+            if !value.is_empty() {
+                query.pair(name, value);
+            }
+        }
+        if self.limit > 0 {
+            query.pair("limit", &self.limit.to_string());
+        }
+        query
+    }
+}
+
+/// The part of a target after the question mark.
+#[derive(Default)]
+struct Query(String);
+
+impl Query {
+    fn pair(&mut self, name: &str, value: &str) {
+        if !self.0.is_empty() {
+            self.0.push('&');
+        }
+        self.0.push_str(name);
+        self.0.push('=');
+        for byte in value.bytes() {
+            match byte {
+                b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
+                    self.0.push(char::from(byte));
+                }
+                _ => self.0.push_str(&format!("%{byte:02X}")),
+            }
+        }
+    }
+}
+
+impl fmt::Display for Query {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+fn describe(method: &Method, target: &str) -> String {
+    format!("{method} {target}")
+}
+
+fn decode<T, E>(request: &str, decode: impl FnOnce() -> Result<T, E>) -> Result<T, Error>
+where
+    E: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    decode().map_err(|source| Error::Decode { request: request.to_string(), source: source.into() })
+}
+
+fn sent<K: Object>(object: &K) -> Result<Content, Error> {
+    let encoded = object.encode();
+    let bytes = encoded
+        .map_err(|source| Error::Encode { request: format!("{} {}", K::KIND, Key::of(object)), source });
+    Ok(Content::json(bytes?))
+}
+
+async fn collect(request: &str, body: Body) -> Result<Bytes, Error> {
+    let collected = body.collect().await;
+    let collected =
+        collected.map_err(|source| Error::Body { request: request.to_string(), source: source.into() })?;
+    Ok(collected.to_bytes())
+}

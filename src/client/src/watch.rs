@@ -1,0 +1,134 @@
+//! A watch: the lines of one long answer, each an event.
+//!
+//! Lines are cut here rather than by a generic JSON stream: an event's object is decoded straight from the bytes of
+//! its line, once, by the codec of its kind.
+
+use std::collections::VecDeque;
+use std::marker::PhantomData;
+
+use crate::Object;
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Status};
+use kube::client::Body;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::Error;
+
+/// No event is longer than the largest object with room for its envelope; a longer line is not the API's.
+const LONGEST_LINE: usize = 8 << 20;
+
+/// One change of the watched objects.
+#[derive(Debug)]
+pub enum Event<K> {
+    /// The object is there, new or changed.
+    Applied(K),
+    Deleted(K),
+    /// Nothing changed for us, but the watch has come this far.
+    Bookmark {
+        revision: String,
+        initial_events_end: bool,
+    },
+}
+
+/// The events of one watch request, in order.
+#[derive(Debug)]
+pub struct Watch<K> {
+    request: String,
+    body: Body,
+    pending: BytesMut,
+    lines: VecDeque<Bytes>,
+    kind: PhantomData<fn() -> K>,
+}
+
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    #[serde(rename = "type")]
+    kind: &'a str,
+    #[serde(borrow)]
+    object: &'a RawValue,
+}
+
+#[derive(Deserialize)]
+struct OnlyMetadata {
+    metadata: ObjectMeta,
+}
+
+impl<K: Object> Watch<K> {
+    pub(crate) fn new(request: String, body: Body) -> Self {
+        Self { request, body, pending: BytesMut::new(), lines: VecDeque::new(), kind: PhantomData }
+    }
+
+    /// The next event; `None` when the server has ended the watch, as it does from time to time.
+    ///
+    /// Cancel safe: what was read stays read.
+    pub async fn next(&mut self) -> Option<Result<Event<K>, Error>> {
+        loop {
+            if let Some(line) = self.lines.pop_front() {
+                return Some(self.event(&line));
+            }
+            match self.body.frame().await? {
+                Ok(frame) => {
+                    if let Ok(data) = frame.into_data()
+                        && let Err(error) = self.take(&data)
+                    {
+                        return Some(Err(error));
+                    }
+                }
+                Err(source) => return Some(Err(self.broken(source.into()))),
+            }
+        }
+    }
+
+    /// Cuts what has come into whole lines; the rest waits for more.
+    pub(crate) fn take(&mut self, data: &[u8]) -> Result<(), Error> {
+        let mut searched = self.pending.len();
+        self.pending.extend_from_slice(data);
+        while let Some(end) = self.pending[searched..].iter().position(|byte| *byte == b'\n') {
+            let line = self.pending.split_to(searched + end + 1).freeze();
+            if !line.trim_ascii().is_empty() {
+                self.lines.push_back(line);
+            }
+            searched = 0;
+        }
+        if self.pending.len() > LONGEST_LINE {
+            return Err(self.broken("an event longer than any object may be".into()));
+        }
+        Ok(())
+    }
+
+    fn event(&self, line: &[u8]) -> Result<Event<K>, Error> {
+        let envelope: Envelope<'_> = serde_json::from_slice(line).map_err(|source| self.garbled(source))?;
+        let object = envelope.object.get().as_bytes();
+        match envelope.kind {
+            "ADDED" | "MODIFIED" => Ok(Event::Applied(self.object(object)?)),
+            "DELETED" => Ok(Event::Deleted(self.object(object)?)),
+            "BOOKMARK" => {
+                let OnlyMetadata { metadata } =
+                    serde_json::from_slice(object).map_err(|source| self.garbled(source))?;
+                let annotations = metadata.annotations.unwrap_or_default();
+                Ok(Event::Bookmark {
+                    revision: metadata.resource_version.unwrap_or_default(),
+                    initial_events_end: annotations.contains_key("k8s.io/initial-events-end"),
+                })
+            }
+            _ => {
+                let status: Status = serde_json::from_slice(object).map_err(|source| self.garbled(source))?;
+                Err(Error::Status(Box::new(status)))
+            }
+        }
+    }
+
+    fn object(&self, bytes: &[u8]) -> Result<K, Error> {
+        K::decode(bytes).map_err(|source| self.garbled(source))
+    }
+
+    fn garbled(&self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+        Error::Decode { request: self.request.clone(), source: source.into() }
+    }
+
+    fn broken(&self, source: Box<dyn std::error::Error + Send + Sync>) -> Error {
+        Error::Body { request: self.request.clone(), source }
+    }
+}

@@ -96,17 +96,24 @@ impl Subtree {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             result => result.with_context(|| format!("killing the members of {}", self.v2.display()))?,
         }
-        self.wait_until_empty()
+        self.wait_until("populated 0")
     }
 
-    fn wait_until_empty(&self) -> Result<()> {
+    /// Stops all members, and returns when each has.
+    pub(crate) fn freeze(&self) -> Result<()> {
+        let path = self.v2.join("cgroup.freeze");
+        fs::write(&path, "1").with_context(|| format!("writing {}", path.display()))?;
+        self.wait_until("frozen 1")
+    }
+
+    fn wait_until(&self, state: &str) -> Result<()> {
         let path = self.v2.join("cgroup.events");
         let mut events = File::open(&path).with_context(|| format!("opening {}", path.display()))?;
         loop {
             let mut text = String::new();
             events.rewind()?;
             events.read_to_string(&mut text)?;
-            if text.contains("populated 0") {
+            if text.lines().any(|line| line == state) {
                 return Ok(());
             }
             // The file becomes "exceptional" when it says something else than at the last reading.

@@ -58,7 +58,7 @@ impl Lab {
 impl Drop for Lab {
     fn drop(&mut self) {
         let machines = std::mem::take(&mut *lock(&self.machines));
-        let ends = machines.iter().map(|machine| machine.pull_plug()).collect::<Vec<_>>();
+        let ends = machines.iter().map(|machine| machine.scrap()).collect::<Vec<_>>();
         self.floor.switch.close();
         let cleared = self.floor.ground.clear();
         for error in ends.into_iter().chain([cleared]).filter_map(Result::err) {

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail, ensure};
 use rustix::thread::UnshareFlags;
 
 use crate::cgroup::{Door, Subtree};
-use crate::disk::{self, Disk};
+use crate::disk::{self, Disk, Unmount};
 use crate::lab::Floor;
 use crate::place::{Place, lock};
 use crate::switch::{self, Port};
@@ -24,7 +24,8 @@ pub(crate) struct Machine {
     floor: Arc<Floor>,
     workshop: PathBuf,
     pub(crate) cgroup: Subtree,
-    disk: Disk,
+    /// Gone when the lab has ended.
+    disk: Mutex<Option<Disk>>,
     installed: Mutex<bool>,
     uplink: Mutex<Uplink>,
     power: Mutex<Option<Arc<Running>>>,
@@ -64,7 +65,7 @@ impl Machine {
             name: name.to_string(),
             port,
             cgroup: floor.ground.cgroup.below(name),
-            disk: Disk::format(workshop.join("disk.ext4"))?,
+            disk: Mutex::new(Some(Disk::format(&workshop.join("disk.ext4"))?)),
             floor,
             workshop,
             installed: Mutex::default(),
@@ -83,8 +84,10 @@ impl Machine {
 
     fn start(&self) -> Result<Running> {
         self.cgroup.create()?;
-        let place = Place::open(&self.name, UnshareFlags::NEWUTS | UnshareFlags::NEWIPC)?;
-        let (disk, workshop, name) = (self.disk.clone(), self.workshop.clone(), self.name.clone());
+        let more = UnshareFlags::FS | UnshareFlags::NEWNS | UnshareFlags::NEWUTS | UnshareFlags::NEWIPC;
+        let place = Place::open(&self.name, more)?;
+        let disk = lock(&self.disk).clone().context("the lab has ended")?;
+        let (workshop, name) = (self.workshop.clone(), self.name.clone());
         place.on(move || prepare(&disk, &workshop, &name))??;
         let (mains_in, mains) = io::pipe().context("making a pipe")?;
         let init = start_init(&place, self.cgroup.first_door()?, mains_in.into())?;
@@ -114,37 +117,50 @@ impl Machine {
         Ok(())
     }
 
-    /// Everything stops at once, and the disk forgets what it has not written.
+    /// Everything stops at once, and the disk forgets what it has not written. The processes are frozen meanwhile:
+    /// one in the middle of a sync would be told that it succeeded, and might say so.
     pub(crate) fn pull_plug(&self) -> Result<()> {
-        self.end(|| disk::pull_plug(root::DATA)).with_context(|| format!("pulling the plug of {}", self.name))
+        let Some(running) = lock(&self.power).take() else { return Ok(()) };
+        let unplugged = self.floor.switch.unplug(self.port);
+        let frozen = self.cgroup.freeze();
+        let lost = running.place.on(|| disk::pull_plug(root::DATA)).and_then(|result| result);
+        let ended = self.end(&running);
+        unplugged
+            .and(frozen)
+            .and(lost)
+            .and(ended)
+            .with_context(|| format!("pulling the plug of {}", self.name))
     }
 
     /// All processes are killed, all files kept: the disk is written when it is unmounted.
     pub(crate) fn power_off(&self) -> Result<()> {
-        self.end(|| Ok(())).with_context(|| format!("powering off {}", self.name))
-    }
-
-    /// The cable goes first, so that nobody hears from processes which notice what happens to their disk.
-    fn end(&self, disk: impl FnOnce() -> Result<()> + Send + 'static) -> Result<()> {
         let Some(running) = lock(&self.power).take() else { return Ok(()) };
         let unplugged = self.floor.switch.unplug(self.port);
-        let disk = running.place.on(disk).and_then(|result| result);
-        let ended = self.end_processes(&running);
-        unplugged.and(disk).and(ended)
+        let ended = self.end(&running);
+        unplugged.and(ended).with_context(|| format!("powering off {}", self.name))
+    }
+
+    /// Pulls the plug for good: the disk goes, too.
+    pub(crate) fn scrap(&self) -> Result<()> {
+        let off = self.pull_plug();
+        lock(&self.disk).take();
+        off
     }
 
     /// Each step also when one before it failed.
-    fn end_processes(&self, running: &Running) -> Result<()> {
+    fn end(&self, running: &Running) -> Result<()> {
+        let unmount = running.place.on(|| Unmount::watch(root::DATA)).and_then(|result| result);
         let killed = self.cgroup.kill();
         drop(lock(&running.mains).take());
-        // The first process ends when all others have been reaped; only then nothing holds the mounts.
+        // The first process ends when all others have been reaped.
         let reaped = lock(&running.init).wait().context("waiting for the first process");
         running.place.close();
         for follower in std::mem::take(&mut *lock(&running.followers)) {
             // A panic in there has nothing to add to the test's own failure.
             let _ = follower.join();
         }
-        killed.and(reaped).and(self.cgroup.remove())
+        let unmounted = unmount.and_then(|unmount| unmount.wait());
+        killed.and(reaped).and(unmounted).and(self.cgroup.remove())
     }
 
     pub(crate) fn running(&self) -> Result<Arc<Running>> {

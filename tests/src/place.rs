@@ -3,8 +3,6 @@
 //! Namespaces belong to threads, and the kernel ends a namespace with the last of its threads. So nothing here has a
 //! name that somebody would have to remove: when the lab's process ends, in whatever way, its places end.
 
-use std::fs::File;
-use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command};
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -12,8 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use anyhow::{Context, Result, anyhow};
-use rustix::mount::MountPropagationFlags;
-use rustix::thread::{LinkNameSpaceType, UnshareFlags};
+use rustix::thread::UnshareFlags;
 
 use crate::cgroup::Door;
 
@@ -27,12 +24,15 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// A network and mounts of its own (at first a copy of the machine's) and what `more` says.
+    /// A network of its own, and what `more` says.
     pub(crate) fn open(name: &str, more: UnshareFlags) -> Result<Self> {
         let (jobs, inbox) = mpsc::channel();
         let thread = std::thread::Builder::new().name(name.into()).spawn(move || live(&inbox))?;
         let place = Self { jobs: Mutex::new(Some(jobs)), thread: Mutex::new(Some(thread)) };
-        place.on(move || separate(more))??;
+        // SAFETY: none of these takes away memory or open files that the thread relies on.
+        place
+            .on(move || unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNET | more) })?
+            .context("making namespaces")?;
         Ok(place)
     }
 
@@ -53,7 +53,7 @@ impl Place {
         self.on(move || command.spawn().with_context(|| format!("starting {:?}", command.get_program())))?
     }
 
-    /// Returns when the thread has left: what only it had mounted is unmounted then.
+    /// Returns when the thread has ended.
     pub(crate) fn close(&self) {
         lock(&self.jobs).take();
         if let Some(thread) = lock(&self.thread).take() {
@@ -75,20 +75,7 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 fn live(inbox: &Receiver<Job>) {
-    let home = File::open("/proc/thread-self/ns/mnt");
     while let Ok(job) = inbox.recv() {
         job();
     }
-    // A thread that ends gives its mounts back some time after it was joined; one that goes elsewhere, at once.
-    if let Ok(home) = home {
-        let _ = rustix::thread::move_into_link_name_space(home.as_fd(), Some(LinkNameSpaceType::Mount));
-    }
-}
-
-fn separate(more: UnshareFlags) -> Result<()> {
-    let namespaces = UnshareFlags::FS | UnshareFlags::NEWNS | UnshareFlags::NEWNET | more;
-    // SAFETY: none of these takes away memory or open files that the thread relies on.
-    unsafe { rustix::thread::unshare_unsafe(namespaces) }.context("making namespaces: the lab needs root")?;
-    let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
-    rustix::mount::mount_change("/", private).context("keeping mounts to ourselves")
 }

@@ -9,10 +9,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use rustix::mount::{MountFlags, UnmountFlags, mount, mount_bind, mount_remount, unmount};
+use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags};
+use rustix::mount::{mount, mount_bind, mount_change, mount_remount, unmount};
 
 use crate::disk::{self, Disk};
-use crate::mounts;
+use crate::mounts::{self, Mount};
+use crate::program;
 
 /// The data directory of skiff.
 pub(crate) const DATA: &str = "/var/lib/skiff";
@@ -20,9 +22,14 @@ pub(crate) const DATA: &str = "/var/lib/skiff";
 /// File systems that are not files of this machine: the lab's machines get fresh ones.
 const VIRTUAL: [&str; 4] = ["/proc", "/sys", "/dev", "/run"];
 
+/// Where people give parts of the tree a disk of their own.
+const PARTED: [&str; 4] = ["/", "/usr", "/var", "/home"];
+
 /// Makes the disk the calling thread's root. `workshop` is a directory for mount points.
 pub(crate) fn enter(disk: &Disk, workshop: &Path) -> Result<()> {
     let (store, root, lower_layers) = (workshop.join("disk"), workshop.join("root"), lower_layers()?);
+    let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
+    mount_change("/", private).context("keeping mounts to ourselves")?;
     make(&store)?;
     make(&root)?;
     disk.mount(&store)?;
@@ -38,16 +45,20 @@ pub(crate) fn enter(disk: &Disk, workshop: &Path) -> Result<()> {
     pivot(&root)
 }
 
-/// The root and the other file systems of this machine that hold files, outermost first.
+/// The root and the other file systems that make up this machine, outermost first. Not what is mounted deeper down:
+/// that comes and goes, and to lay something over it would keep it from going.
 fn lower_layers() -> Result<Vec<PathBuf>> {
+    let programs = program::build_directory()?;
+    let belongs = |point: &Path| {
+        let parent = point.parent().and_then(Path::to_str);
+        parent.is_none_or(|parent| PARTED.contains(&parent)) || programs.starts_with(point)
+    };
     let is_virtual = |point: &Path| VIRTUAL.iter().any(|start| point.starts_with(start));
-    let points = mounts::of_this_thread()?.into_iter();
-    let points =
-        points.filter(|mount| mount.kind != "autofs" && mount.point.is_dir() && !is_virtual(&mount.point));
     let mut layers: Vec<PathBuf> = Vec::new();
-    for mount in points {
-        if !layers.contains(&mount.point) {
-            layers.push(mount.point);
+    for Mount { point, kind } in mounts::of_this_thread()? {
+        let is_file_system = kind != "autofs" && point.is_dir() && !is_virtual(&point);
+        if is_file_system && belongs(&point) && !layers.contains(&point) {
+            layers.push(point);
         }
     }
     Ok(layers)

@@ -3,8 +3,10 @@
 //! Objects are `serde_json::Value` trees driven by a [`schema::Schema`]; k8s-openapi's typed structs are for API clients and
 //! are encoded and decoded through non-generic functions alone.
 
+pub mod amount;
 pub mod apply;
 pub mod codec;
+pub mod cron;
 pub mod field;
 pub mod kinds;
 pub mod metadata;
@@ -14,6 +16,7 @@ pub mod patch;
 pub mod quantity;
 pub mod schema;
 pub mod selector;
+mod selector_rules;
 pub mod status;
 pub mod table;
 pub mod value;

@@ -80,6 +80,16 @@ impl<'v, 'p> Node<'v, 'p> {
         self.list().iter().enumerate().map(|(index, value)| Node { value, path: self.path.index(index) })
     }
 
+    /// The first item, null where there is none.
+    pub fn first(&self) -> Node<'v, '_> {
+        Node { value: self.list().first().unwrap_or(&Value::Null), path: self.path.index(0) }
+    }
+
+    /// The member `key` of a map, shown in brackets.
+    pub fn key<'c>(&'c self, key: &'c str) -> Node<'v, 'c> {
+        Node { value: self.value.get(key).unwrap_or(&Value::Null), path: self.path.key(key) }
+    }
+
     /// The members of a map with the key in brackets; nothing if this is none.
     pub fn entries(&self) -> impl Iterator<Item = (&'v String, Node<'v, '_>)> {
         self.value
@@ -140,11 +150,9 @@ impl<'v, 'p> Node<'v, 'p> {
         self.error(Reason::NotFound, Some(self.value.clone()), "")
     }
 
-    /// The choices are shown in alphabetical order.
+    /// The choices are shown in the order given.
     pub fn unsupported(&self, supported: &[&str]) -> FieldError {
-        let mut sorted = supported.to_vec();
-        sorted.sort_unstable();
-        let quoted: Vec<String> = sorted.iter().map(|choice| format!("{choice:?}")).collect();
+        let quoted: Vec<String> = supported.iter().map(|choice| format!("{choice:?}")).collect();
         let value = Value::String(self.text().to_owned());
         self.error(Reason::NotSupported, Some(value), format!("supported values: {}", quoted.join(", ")))
     }
@@ -186,7 +194,7 @@ mod tests {
             "spec.sel: Invalid value: {\"a\":\"b\"}: field is immutable"
         );
         assert_eq!(
-            first.at("name").unsupported(&["z", "b"]).to_string(),
+            first.at("name").unsupported(&["b", "z"]).to_string(),
             "spec.containers[0].name: Unsupported value: \"a\": supported values: \"b\", \"z\""
         );
         assert_eq!(

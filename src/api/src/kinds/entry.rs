@@ -111,6 +111,15 @@ impl Kind {
         self.verbs.contains(&verb)
     }
 
+    /// The entry whose rules, defaults and table hold for objects of this one: itself, or the stored form it is a view of.
+    pub fn stored(&'static self) -> &'static Kind {
+        let hub = self.conversion.as_ref().and_then(|conversion| {
+            let (group, version, plural) = conversion.hub;
+            super::by_resource(group, version, plural)
+        });
+        hub.unwrap_or(self)
+    }
+
     /// Whether `/status` is written apart from the rest of the object.
     pub fn has_status(&self) -> bool {
         self.subresource("status").is_some()
@@ -135,6 +144,7 @@ pub(super) const CREATE: &[Verb] = &[Verb::Create];
 pub(super) const GET_WRITE: &[Verb] = &[Verb::Get, Verb::Patch, Verb::Update];
 
 /// The names a kind goes by; [`names!`] derives what Kubernetes derives.
+#[derive(Clone, Copy)]
 pub(super) struct Names {
     pub(super) kind: &'static str,
     pub(super) list_kind: &'static str,

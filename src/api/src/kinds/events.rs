@@ -25,6 +25,8 @@ pub(super) static KINDS: &[Kind] = &[Kind {
     ]),
     soft: true,
     ttl: Some(EVENT_TTL),
+    strategy: super::Strategy { create_on_update: true, ..super::Strategy::PLAIN },
+    table: &super::core::endpoints::EVENT_TABLE,
     conversion: Some(Conversion { hub: ("", "v1", "events"), to_hub, from_hub }),
     ..V1.namespaced(names!("io.k8s.api.events.v1", Event, "events"))
 }];

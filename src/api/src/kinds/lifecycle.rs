@@ -4,7 +4,7 @@
 //! Update: [`Kind::default_object`], [`Kind::prepare_update`], [`Kind::validate_update`]; the same with `status` for the
 //! status subresource. The metadata rules are the same for every kind and live in [`crate::metadata`].
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{Generation, Kind};
 use crate::field::{Errors, Node};
@@ -30,7 +30,7 @@ impl Kind {
     pub fn prepare_create(&self, object: &mut Value, birth: &Birth<'_>) {
         metadata::prepare_create(object, birth);
         if self.has_status() {
-            remove(object, "status");
+            replace(object, "status", Some(json!({})));
         }
         if let Some(metadata) = object_metadata(object) {
             match self.strategy.generation {
@@ -41,8 +41,6 @@ impl Kind {
             }
         }
         (self.strategy.prepare_create)(object);
-        // A cleared status is defaulted again: a new PersistentVolume starts as Pending.
-        (self.strategy.defaults)(object);
     }
 
     pub fn validate_create(&self, object: &Value) -> Errors {
@@ -88,9 +86,9 @@ impl Kind {
         (self.strategy.warnings)(object)
     }
 
-    /// How long a deleted object stays to end in order, unless the request says otherwise.
-    pub fn grace(&self, object: &Value) -> Option<i64> {
-        self.strategy.grace.map(|seconds| seconds(object))
+    /// How many seconds a deleted object stays to end in order, given what the request asks for.
+    pub fn grace(&self, object: &Value, requested: Option<i64>) -> i64 {
+        self.strategy.grace.map_or(0, |grace| grace(object, requested))
     }
 
     fn keep_status(&self, new: &mut Value, old: &Value) {

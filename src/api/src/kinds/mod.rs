@@ -62,3 +62,6 @@ static TABLE: &[&[Kind]] = &[
     flowcontrol::KINDS,
     resource::KINDS,
 ];
+
+#[cfg(test)]
+mod tests;

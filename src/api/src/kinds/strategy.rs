@@ -29,8 +29,8 @@ pub struct Strategy {
     pub unconditional_update: bool,
     /// An update of an object that does not exist creates it.
     pub create_on_update: bool,
-    /// Seconds a deleted object stays to end in order; none: it goes at once.
-    pub grace: Option<fn(&Value) -> i64>,
+    /// Seconds a deleted object stays to end in order, given what the request asks for; none: it goes at once.
+    pub grace: Option<fn(&Value, Option<i64>) -> i64>,
     /// Sentences for `Warning:` headers.
     pub warnings: fn(&Value) -> Vec<String>,
 }

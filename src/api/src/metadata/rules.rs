@@ -40,7 +40,7 @@ pub fn validate_update(kind: &Kind, metadata: &Node<'_, '_>, old: &Value, errors
     }
     let version = metadata.at("resourceVersion");
     if version.text().is_empty() && !kind.strategy.unconditional_update {
-        errors.push(version.invalid_as("", "must be specified for an update"));
+        errors.push(version.invalid_as(0, "must be specified for an update"));
     }
     let generation = metadata.at("generation");
     if generation.int().unwrap_or_default() < int(old, "generation") {
@@ -67,7 +67,9 @@ impl NameRule {
             Self::Address => match name.parse::<IpAddr>() {
                 Ok(address) if address.to_string() == name => Problems::new(),
                 Ok(_) => vec!["must be a valid address in canonical format".into()],
-                Err(_) => vec!["must be a valid IP address in canonical form, (e.g. 10.9.8.7 or 2001:db8::ffff)".into()],
+                Err(_) => vec![
+                    "must be a valid IP address in canonical form, (e.g. 10.9.8.7 or 2001:db8::ffff)".into(),
+                ],
             },
         }
     }
@@ -188,6 +190,7 @@ mod tests {
     use super::*;
     use crate::kinds::by_resource;
 
+    #[expect(clippy::needless_pass_by_value, reason = "cases read best as literals")]
     fn found(kind: &str, metadata: Value) -> Vec<String> {
         let object = json!({"metadata": metadata});
         let mut errors = Errors::new();
@@ -201,21 +204,30 @@ mod tests {
         assert_eq!(found("configmaps", json!({"name": "a", "namespace": "b"})), [""; 0]);
         assert_eq!(
             found("configmaps", json!({})),
-            ["metadata.name: Required value: name or generateName is required", "metadata.namespace: Required value"]
+            [
+                "metadata.name: Required value: name or generateName is required",
+                "metadata.namespace: Required value"
+            ]
         );
         assert_eq!(
             found("nodes", json!({"name": "a", "namespace": "b"})),
             ["metadata.namespace: Forbidden: not allowed on this type"]
         );
-        assert_eq!(found("configmaps", json!({"name": "a-xyz", "generateName": "a-", "namespace": "b"})), [""; 0]);
+        assert_eq!(
+            found("configmaps", json!({"name": "a-xyz", "generateName": "a-", "namespace": "b"})),
+            [""; 0]
+        );
         assert!(found("services", json!({"name": "1a", "namespace": "b"}))[0].contains("DNS-1035"));
     }
 
     #[test]
     fn owners_labels_and_finalizers() {
         let owner = json!({"apiVersion": "v1", "kind": "Pod", "name": "x", "uid": "u", "controller": true});
-        let errors = found("configmaps", json!({"name": "a", "namespace": "b", "labels": {"a b": "-"},
-            "ownerReferences": [owner, owner, {"apiVersion": "apps/"}], "finalizers": ["orphan", "foregroundDeletion"]}));
+        let errors = found(
+            "configmaps",
+            json!({"name": "a", "namespace": "b", "labels": {"a b": "-"},
+            "ownerReferences": [owner, owner, {"apiVersion": "apps/"}], "finalizers": ["orphan", "foregroundDeletion"]}),
+        );
         assert!(errors[0].starts_with("metadata.labels: Invalid value: \"a b\": name part must consist"));
         assert!(errors[1].starts_with("metadata.labels: Invalid value: \"-\": a valid label must be"));
         assert!(errors[2].contains("Found \"true\" in references for x and x"));
@@ -229,7 +241,10 @@ mod tests {
 
     #[test]
     fn too_many_annotations() {
-        let errors = found("configmaps", json!({"name": "a", "namespace": "b", "annotations": {"a": "x".repeat(262_144)}}));
+        let errors = found(
+            "configmaps",
+            json!({"name": "a", "namespace": "b", "annotations": {"a": "x".repeat(262_144)}}),
+        );
         assert_eq!(errors, ["metadata.annotations: Too long: may not be more than 262144 bytes"]);
     }
 }

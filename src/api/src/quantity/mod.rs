@@ -187,7 +187,10 @@ mod tests {
 
     #[test]
     fn what_is_no_quantity() {
-        for bad in ["", "-", "+", ".", "a", "1a", "1KI", "1ki", "1 ", " 1", "1.2.3", "1e", "1e1.5", "--1", "1e-", "1mi", "Ki"] {
+        for bad in [
+            "", "-", "+", ".", "a", "1a", "1KI", "1ki", "1 ", " 1", "1.2.3", "1e", "1e1.5", "--1", "1e-",
+            "1mi", "Ki",
+        ] {
             assert!(bad.parse::<Quantity>().is_err(), "{bad}");
         }
     }

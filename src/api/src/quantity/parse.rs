@@ -9,9 +9,7 @@ use super::{Notation, Quantity, UNIT};
 /// Upstream's sentence for everything that is no quantity.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum ParseError {
-    #[error(
-        "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
-    )]
+    #[error("quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'")]
     Format,
     #[error("unable to parse quantity's suffix")]
     Suffix,

@@ -77,10 +77,8 @@ fn split(text: &str, separator: char) -> impl Iterator<Item = &str> {
 }
 
 fn term(selector: &str, part: &str) -> Result<FieldTerm, FieldSelectorError> {
-    let (field, negated, value) = operator(part).ok_or_else(|| FieldSelectorError::Term {
-        selector: selector.to_owned(),
-        part: part.to_owned(),
-    })?;
+    let (field, negated, value) = operator(part)
+        .ok_or_else(|| FieldSelectorError::Term { selector: selector.to_owned(), part: part.to_owned() })?;
     Ok(FieldTerm { field: field.to_owned(), value: unescape(value)?, negated })
 }
 
@@ -108,7 +106,9 @@ fn unescape(value: &str) -> Result<String, FieldSelectorError> {
         match c {
             '\\' => match chars.next() {
                 Some(escaped @ ('\\' | ',' | '=')) => plain.push(escaped),
-                _ => return Err(FieldSelectorError::Escape("a backslash must stand before '\\', ',' or '='")),
+                _ => {
+                    return Err(FieldSelectorError::Escape("a backslash must stand before '\\', ',' or '='"));
+                }
             },
             ',' | '=' => return Err(FieldSelectorError::Escape("',' and '=' in a value need a backslash")),
             other => plain.push(other),

@@ -224,7 +224,11 @@ mod tests {
             (json!({"matchExpressions": [{"key": "x", "operator": "Exists"}]}), false),
             (json!({"matchExpressions": [{"key": "x", "operator": "DoesNotExist"}]}), true),
         ] {
-            assert_eq!(LabelSelector::from_object(&selector).unwrap().matches(&labels), matches, "{selector}");
+            assert_eq!(
+                LabelSelector::from_object(&selector).unwrap().matches(&labels),
+                matches,
+                "{selector}"
+            );
         }
         assert!(LabelSelector::from_map(&json!({"app": "web"})).matches(&labels));
         assert!(!LabelSelector::from_map(&json!({"app": "web", "z": "1"})).matches(&labels));

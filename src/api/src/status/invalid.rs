@@ -72,7 +72,8 @@ mod tests {
     fn one_error_stands_without_brackets() {
         let object = json!({});
         let root = Node::root(&object);
-        let status = Status::invalid(Resource { group: "", name: "Pod" }, "x", &[root.at("spec").required("")]);
+        let status =
+            Status::invalid(Resource { group: "", name: "Pod" }, "x", &[root.at("spec").required("")]);
         assert_eq!(status.message, "Pod \"x\" is invalid: spec: Required value");
     }
 }

@@ -127,9 +127,7 @@ impl Details {
 impl Cause {
     fn to_value(&self) -> Value {
         let mut cause = Map::new();
-        for (field, value) in
-            [("reason", &self.reason), ("message", &self.message), ("field", &self.field)]
-        {
+        for (field, value) in [("reason", &self.reason), ("message", &self.message), ("field", &self.field)] {
             if !value.is_empty() {
                 cause.insert(field.to_owned(), value.as_str().into());
             }

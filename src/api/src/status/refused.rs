@@ -48,7 +48,8 @@ impl Status {
 
     /// The object changed since the client read it.
     pub fn modified(resource: Resource<'_>, name: &str) -> Self {
-        let why = "the object has been modified; please apply your changes to the latest version and try again";
+        let why =
+            "the object has been modified; please apply your changes to the latest version and try again";
         Self::conflict(resource, name, why)
     }
 
@@ -86,8 +87,9 @@ impl Status {
 
     /// The server is not ready to answer for this resource yet.
     pub fn server_timeout(resource: Resource<'_>, verb: &str, retry_after_seconds: u32) -> Self {
-        let message =
-            format!("The {verb} operation against {resource} could not be completed at this time, please try again.");
+        let message = format!(
+            "The {verb} operation against {resource} could not be completed at this time, please try again."
+        );
         Self::new(500, "ServerTimeout", message).about(resource, "").retry_after(retry_after_seconds)
     }
 }

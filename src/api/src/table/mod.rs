@@ -8,6 +8,7 @@ pub use duration::human_duration;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use crate::selector::LabelSelector;
 use crate::value::{at, text};
 
 /// How objects of one kind are shown.
@@ -42,6 +43,14 @@ impl Column {
         Self { priority: 1, ..self }
     }
 
+    pub(crate) const fn date(name: &'static str) -> Self {
+        Self { kind: "date", ..Self::text(name) }
+    }
+
+    pub(crate) const fn flag(name: &'static str) -> Self {
+        Self { kind: "boolean", ..Self::text(name) }
+    }
+
     /// The definition as it stands in a Table.
     pub fn definition(&self) -> Value {
         json!({"name": self.name, "type": self.kind, "format": self.format,
@@ -54,7 +63,7 @@ pub(crate) const AGE: Column = Column::text("Age");
 
 /// Kinds without columns of their own: the name and when it was created.
 pub static PLAIN: Table = Table {
-    columns: &[NAME, Column { kind: "date", ..Column::text("Created At") }],
+    columns: &[NAME, Column::date("Created At")],
     cells: |object, _| vec![name(object), text(object, "metadata.creationTimestamp").into()],
 };
 
@@ -70,7 +79,63 @@ pub(crate) fn age(object: &Value, now: Timestamp) -> Value {
 /// The time since a timestamp, `<unknown>` where there is none.
 pub(crate) fn since(timestamp: &Value, now: Timestamp) -> String {
     match timestamp.as_str().and_then(|text| text.parse::<Timestamp>().ok()) {
-        Some(then) => human_duration(now.as_second().saturating_sub(then.as_second())),
+        Some(then) => ago(then, now),
         None => "<unknown>".to_owned(),
+    }
+}
+
+pub(crate) fn ago(then: Timestamp, now: Timestamp) -> String {
+    human_duration(now.as_second().saturating_sub(then.as_second()))
+}
+
+/// `<none>` for the empty text.
+pub(crate) fn or_none(text: &str) -> &str {
+    or(text, "<none>")
+}
+
+pub(crate) fn or<'a>(text: &'a str, absent: &'a str) -> &'a str {
+    if text.is_empty() { absent } else { text }
+}
+
+/// `a=b,c=d`
+pub(crate) fn labels_or_none(labels: &Value) -> String {
+    let mut pairs: Vec<String> = labels
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default()))
+        .collect();
+    pairs.sort_unstable();
+    or_none(&pairs.join(",")).to_owned()
+}
+
+/// A label selector as its query string.
+pub(crate) fn selector_or_none(selector: &Value) -> String {
+    match LabelSelector::from_object(selector) {
+        Ok(selector) => or_none(&selector.to_string()).to_owned(),
+        Err(_) => "<error>".to_owned(),
+    }
+}
+
+/// At most three of many: `a,b,c + 2 more...`
+pub(crate) fn first_three(items: &[String], absent: &str) -> String {
+    match items {
+        [] => absent.to_owned(),
+        [a, b, c, rest @ ..] if !rest.is_empty() => format!("{a},{b},{c} + {} more...", rest.len()),
+        few => few.join(","),
+    }
+}
+
+/// The strings of a list, joined by commas.
+pub(crate) fn joined(items: &[Value]) -> String {
+    items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(",")
+}
+
+/// A number, a string or nothing, as text.
+pub(crate) fn plain(value: &Value, absent: &str) -> String {
+    match value {
+        Value::Null => absent.to_owned(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
     }
 }

@@ -4,6 +4,7 @@
 use super::entry::{GroupVersion, names};
 use super::{Conversion, Kind};
 
+mod scaler;
 mod v1_view;
 
 const V1: GroupVersion = GroupVersion::new("autoscaling", "v1");
@@ -14,6 +15,8 @@ pub(super) static KINDS: &[Kind] = &[
         short_names: &["hpa"],
         categories: &["all"],
         subresources: &[V2.status("HorizontalPodAutoscaler")],
+        strategy: scaler::STRATEGY,
+        table: &scaler::TABLE,
         ..V2.namespaced(names!(
             "io.k8s.api.autoscaling.v2",
             HorizontalPodAutoscaler,

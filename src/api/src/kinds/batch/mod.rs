@@ -1,8 +1,12 @@
 //! batch: work that ends.
 
+mod defaults;
+mod rules;
+mod table;
+
 use super::entry::{GroupVersion, names};
 use super::field::Field;
-use super::{Kind, Selectable};
+use super::{Generation, Kind, Selectable, Strategy};
 
 const V1: GroupVersion = GroupVersion::new("batch", "v1");
 
@@ -11,11 +15,27 @@ pub(super) static KINDS: &[Kind] = &[
         short_names: &["cj"],
         categories: &["all"],
         subresources: &[V1.status("CronJob")],
+        strategy: Strategy {
+            defaults: defaults::cron_job,
+            validate: rules::cron_job,
+            generation: Generation::Spec,
+            ..Strategy::PLAIN
+        },
+        table: &table::CRON_JOB,
         ..V1.namespaced(names!("io.k8s.api.batch.v1", CronJob, "cronjobs"))
     },
     Kind {
         categories: &["all"],
         subresources: &[V1.status("Job")],
+        strategy: Strategy {
+            defaults: defaults::job,
+            prepare_create: defaults::generate_selector,
+            validate: rules::job,
+            validate_update: rules::job_update,
+            generation: Generation::Spec,
+            ..Strategy::PLAIN
+        },
+        table: &table::JOB,
         fields: Selectable(&[Field::new("status.successful", &["status", "succeeded"]).or("0")]),
         ..V1.namespaced(names!("io.k8s.api.batch.v1", Job, "jobs"))
     },

@@ -1,0 +1,179 @@
+//! Horizontal pod autoscalers, as autoscaling/v2 has them.
+
+use serde_json::{Value, json};
+
+use super::super::Strategy;
+use crate::field::{Errors, Node};
+use crate::table::{AGE, Column, NAME, Table, age, name, plain};
+use crate::value::{at, default_to, int, list, object, text};
+
+pub(super) const STRATEGY: Strategy = Strategy { defaults, validate, ..Strategy::PLAIN };
+
+/// Utilisation of the CPU that an autoscaler without metrics aims at.
+const CPU_PERCENT: i64 = 80;
+
+fn defaults(scaler: &mut Value) {
+    let Some(spec) = scaler.get_mut("spec").filter(|spec| spec.is_object()) else { return };
+    default_to(spec, "minReplicas", 1);
+    if list(spec, "metrics").is_empty() {
+        let cpu = json!({"type": "Resource", "resource": {"name": "cpu",
+            "target": {"type": "Utilization", "averageUtilization": CPU_PERCENT}}});
+        crate::value::replace(spec, "metrics", Some(json!([cpu])));
+    }
+    if let Some(behavior) = spec.get_mut("behavior").filter(|behavior| behavior.is_object()) {
+        let quickly = json!([{"type": "Pods", "value": 4, "periodSeconds": 15},
+            {"type": "Percent", "value": 100, "periodSeconds": 15}]);
+        direction(behavior, "scaleUp", quickly);
+        let all = json!([{"type": "Percent", "value": 100, "periodSeconds": 15}]);
+        direction(behavior, "scaleDown", all);
+        if let Some(up) = behavior.get_mut("scaleUp") {
+            default_to(up, "stabilizationWindowSeconds", 0);
+        }
+    }
+}
+
+fn direction(behavior: &mut Value, name: &str, policies: Value) {
+    if let Some(rules) = object(behavior, name) {
+        rules.entry("selectPolicy").or_insert_with(|| "Max".into());
+        rules.entry("policies").or_insert(policies);
+    }
+}
+
+fn validate(scaler: &Node<'_, '_>, errors: &mut Errors) {
+    let spec = scaler.at("spec");
+    let (least, most) = (spec.at("minReplicas"), spec.at("maxReplicas"));
+    let (min, max) = (least.int().unwrap_or(1), most.int().unwrap_or_default());
+    if min < 1 {
+        errors.push(least.invalid("must be greater than or equal to 1"));
+    }
+    if max < 1 {
+        errors.push(most.invalid_as(max, "must be greater than 0"));
+    }
+    if max < min {
+        errors.push(most.invalid_as(max, "must be greater than or equal to `minReplicas`"));
+    }
+    let target = spec.at("scaleTargetRef");
+    for field in ["kind", "name"] {
+        let field = target.at(field);
+        if field.text().is_empty() {
+            errors.push(field.required(""));
+        }
+    }
+    for metric in spec.at("metrics").items() {
+        metric_rules(&metric, errors);
+    }
+}
+
+const KINDS: [(&str, &str); 5] = [
+    ("ContainerResource", "containerResource"),
+    ("External", "external"),
+    ("Object", "object"),
+    ("Pods", "pods"),
+    ("Resource", "resource"),
+];
+
+fn metric_rules(metric: &Node<'_, '_>, errors: &mut Errors) {
+    let kind = metric.at("type");
+    match KINDS.iter().find(|(name, _)| *name == kind.text()) {
+        None if kind.text().is_empty() => errors.push(kind.required("must specify a metric source type")),
+        None => errors.push(kind.unsupported(&KINDS.map(|(name, _)| name))),
+        Some((_, field)) => {
+            let source = metric.at(field);
+            if !source.is_set() {
+                errors.push(source.required("must populate information for the given metric source"));
+            } else if !source.at("target").is_set() {
+                errors.push(source.at("target").required("must specify a metric target"));
+            }
+        }
+    }
+}
+
+pub(super) static TABLE: Table = Table {
+    columns: &[
+        NAME,
+        Column::text("Reference"),
+        Column::text("Targets"),
+        Column::text("MinPods"),
+        Column::int("MaxPods"),
+        Column::int("Replicas"),
+        AGE,
+    ],
+    cells: |scaler, now| {
+        let target = at(scaler, "spec.scaleTargetRef");
+        vec![
+            name(scaler),
+            format!("{}/{}", text(target, "kind"), text(target, "name")).into(),
+            targets(scaler).into(),
+            plain(at(scaler, "spec.minReplicas"), "<unset>").into(),
+            int(scaler, "spec.maxReplicas").into(),
+            int(scaler, "status.currentReplicas").into(),
+            age(scaler, now),
+        ]
+    },
+};
+
+fn targets(scaler: &Value) -> String {
+    let current = list(scaler, "status.currentMetrics");
+    let cells: Vec<String> = list(scaler, "spec.metrics")
+        .iter()
+        .enumerate()
+        .map(|(index, spec)| metric(spec, current.get(index)))
+        .collect();
+    match &cells[..] {
+        [] => "<none>".to_owned(),
+        [first, second, rest @ ..] if !rest.is_empty() => {
+            format!("{first}, {second} + {} more...", rest.len())
+        }
+        few => few.join(", "),
+    }
+}
+
+/// `cpu: 12%/80%`
+fn metric(spec: &Value, current: Option<&Value>) -> String {
+    let Some((kind, field)) = KINDS.iter().find(|(kind, _)| *kind == text(spec, "type")) else {
+        return "<unknown type>".to_owned();
+    };
+    let current = current.map_or(&Value::Null, |metric| at(at(metric, field), "current"));
+    let target = at(at(spec, field), "target");
+    let shown = match at(target, "averageUtilization") {
+        Value::Null => match at(target, "averageValue") {
+            Value::Null => pair(at(current, "value"), at(target, "value"), ""),
+            average if matches!(*kind, "Object" | "External") => {
+                format!("{} (avg)", pair(at(current, "averageValue"), average, ""))
+            }
+            average => pair(at(current, "averageValue"), average, ""),
+        },
+        percent => pair(at(current, "averageUtilization"), percent, "%"),
+    };
+    match *kind {
+        "Resource" | "ContainerResource" => format!("{}: {shown}", text(at(spec, field), "name")),
+        _ => shown,
+    }
+}
+
+fn pair(current: &Value, target: &Value, unit: &str) -> String {
+    let current = match current {
+        Value::Null => "<unknown>".to_owned(),
+        value => format!("{}{unit}", plain(value, "")),
+    };
+    format!("{current}/{}{unit}", plain(target, "<auto>"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_metrics_the_cpu_counts() {
+        let mut scaler = json!({"spec": {"scaleTargetRef": {"kind": "Deployment", "name": "d"}, "maxReplicas": 3, "behavior": {}}});
+        defaults(&mut scaler);
+        assert_eq!(targets(&scaler), "cpu: <unknown>/80%");
+        assert_eq!(scaler["spec"]["behavior"]["scaleUp"]["stabilizationWindowSeconds"], 0);
+        scaler["status"] =
+            json!({"currentMetrics": [{"resource": {"name": "cpu", "current": {"averageUtilization": 12}}}]});
+        assert_eq!(targets(&scaler), "cpu: 12%/80%");
+        let mut errors = Errors::new();
+        validate(&Node::root(&scaler), &mut errors);
+        assert_eq!(errors, []);
+    }
+}

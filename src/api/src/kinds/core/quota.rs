@@ -1,0 +1,141 @@
+//! Limits on what a namespace and its pods may use.
+
+use serde_json::Value;
+
+use super::super::Strategy;
+use super::pod::{quantity_of, resource_list, round_up};
+use crate::field::{Errors, Node};
+use crate::table::{AGE, Column, NAME, Table, age, name, plain};
+use crate::value::{at, items_mut, members, object, text};
+
+pub(super) const LIMIT_RANGE: Strategy =
+    Strategy { defaults: limit_defaults, validate: limit_range, create_on_update: true, ..Strategy::PLAIN };
+
+pub(super) const QUOTA: Strategy = Strategy {
+    defaults: |quota| {
+        if let Some(hard) = quota.get_mut("spec").and_then(|spec| spec.get_mut("hard")) {
+            round_up(hard);
+        }
+    },
+    validate: |quota, errors| resource_list(&quota.at("spec.hard"), errors),
+    ..Strategy::PLAIN
+};
+
+const LISTS: [&str; 5] = ["max", "min", "default", "defaultRequest", "maxLimitRequestRatio"];
+
+fn limit_defaults(range: &mut Value) {
+    let Some(spec) = range.get_mut("spec") else { return };
+    for item in items_mut(spec, "limits") {
+        for list in LISTS {
+            if let Some(list) = item.get_mut(list) {
+                round_up(list);
+            }
+        }
+        if text(item, "type") == "Container" {
+            fill(item, "default", "max");
+            fill(item, "defaultRequest", "default");
+            fill(item, "defaultRequest", "min");
+        }
+    }
+}
+
+/// What `into` does not say it takes from `from`.
+fn fill(item: &mut Value, into: &str, from: &str) {
+    let from = at(item, from).clone();
+    if let Some(into) = object(item, into) {
+        for (name, quantity) in from.as_object().into_iter().flatten() {
+            into.entry(name.clone()).or_insert_with(|| quantity.clone());
+        }
+    }
+}
+
+fn limit_range(range: &Node<'_, '_>, errors: &mut Errors) {
+    let limits = range.at("spec.limits");
+    let mut seen = Vec::new();
+    for item in limits.items() {
+        let kind = item.at("type");
+        if seen.contains(&kind.text()) {
+            errors.push(kind.duplicate());
+        }
+        seen.push(kind.text());
+        for list in LISTS {
+            resource_list(&item.at(list), errors);
+        }
+        ordered(&item, errors);
+    }
+}
+
+/// min ≤ defaultRequest ≤ default ≤ max, for each resource.
+fn ordered(item: &Node<'_, '_>, errors: &mut Errors) {
+    const ORDER: [(&str, &str); 6] = [
+        ("min", "max"),
+        ("min", "defaultRequest"),
+        ("defaultRequest", "max"),
+        ("defaultRequest", "default"),
+        ("min", "default"),
+        ("default", "max"),
+    ];
+    for (low, high) in ORDER {
+        let low_list = item.at(low);
+        for (name, quantity) in low_list.entries() {
+            let (small, large) = (quantity_of(low_list.value, name), quantity_of(at(item.value, high), name));
+            if let (Some(small), Some(large)) = (small, large)
+                && small > large
+            {
+                errors.push(quantity.invalid_as(
+                    small.to_string(),
+                    format!("{low} value {small} is greater than {high} value {large}"),
+                ));
+            }
+        }
+    }
+}
+
+pub(super) static QUOTA_TABLE: Table = Table {
+    columns: &[NAME, Column::text("Request"), Column::text("Limit"), AGE],
+    cells: |quota, now| {
+        let used = |limits: bool| {
+            let mut cells: Vec<String> = members(quota, "spec.hard")
+                .filter(|(name, _)| name.starts_with("limits.") == limits)
+                .map(|(resource, hard)| {
+                    let used = at(quota, "status.used").get(resource).unwrap_or(&Value::Null);
+                    format!("{resource}: {}/{}", plain(used, "0"), plain(hard, "0"))
+                })
+                .collect();
+            cells.sort_unstable();
+            cells.join(", ")
+        };
+        vec![name(quota), used(false).into(), used(true).into(), age(quota, now)]
+    },
+};
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn containers_get_the_limits_of_their_namespace() {
+        let mut range = json!({"spec": {"limits": [{"type": "Container", "max": {"cpu": "2"}, "min": {"cpu": "1", "memory": "1Gi"}}]}});
+        limit_defaults(&mut range);
+        let item = &range["spec"]["limits"][0];
+        assert_eq!(item["default"], json!({"cpu": "2"}));
+        assert_eq!(item["defaultRequest"], json!({"cpu": "2", "memory": "1Gi"}));
+    }
+
+    #[test]
+    fn the_least_is_not_above_the_most() {
+        let mut errors = Errors::new();
+        limit_range(
+            &Node::root(
+                &json!({"spec": {"limits": [{"type": "Pod", "max": {"cpu": "1"}, "min": {"cpu": "2"}}]}}),
+            ),
+            &mut errors,
+        );
+        assert_eq!(
+            errors[0].to_string(),
+            "spec.limits[0].min[cpu]: Invalid value: \"2\": min value 2 is greater than max value 1"
+        );
+    }
+}

@@ -3,6 +3,7 @@
 //! Tools and the shim are dispatched before tokio starts: they are short-lived or single-threaded, and a pod's shim must
 //! not pay for a runtime.
 
+mod allocator;
 mod check;
 mod cli;
 mod completion;
@@ -22,6 +23,7 @@ use cli::Command;
 use exit::Exit;
 
 fn main() -> ExitCode {
+    allocator::return_memory_at_once();
     panics::handle();
     let cli = match cli::parse(env::args_os().collect(), &env::vars_os().collect()) {
         Ok(cli) => cli,

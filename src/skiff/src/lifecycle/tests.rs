@@ -6,8 +6,9 @@
 use std::io::Read;
 use std::os::unix::net::UnixDatagram;
 use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use anyhow::bail;
@@ -89,8 +90,10 @@ fn hold_every_thread() {
 
 /// The process and the service manager's end of its socket.
 struct Service {
-    child: Child,
+    process: Pid,
     manager: UnixDatagram,
+    /// Gives how the process ended, and its log.
+    end: JoinHandle<(ExitStatus, String)>,
     _folder: TempDir,
 }
 
@@ -101,14 +104,16 @@ impl Service {
         let manager = UnixDatagram::bind(&address).unwrap();
         let child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "lifecycle::tests::process", "--ignored", "--nocapture"])
+            .env_clear()
             .env(BEHAVIOUR, behaviour)
-            .env("NOTIFY_SOCKET", address)
+            .env("NOTIFY_SOCKET", &address)
             .envs(environment.iter().copied())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        Self { child, manager, _folder: folder }
+        let process = Pid::from_child(&child);
+        Self { process, manager, end: thread::spawn(|| watch(child, address)), _folder: folder }
     }
 
     /// The next thing the manager is told.
@@ -119,19 +124,34 @@ impl Service {
     }
 
     fn until_told(&self, expected: &str) {
-        while self.told() != expected {}
+        loop {
+            let told = self.told();
+            assert_ne!(told, ENDED, "the process ended and did not say {expected:?}");
+            if told == expected {
+                break;
+            }
+        }
     }
 
     fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).unwrap();
+        kill_process(self.process, signal).unwrap();
     }
 
-    /// How it ended, and its log.
-    fn end(mut self) -> (ExitStatus, String) {
-        let mut log = String::new();
-        self.child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
-        (self.child.wait().unwrap(), log)
+    fn end(self) -> (ExitStatus, String) {
+        self.end.join().unwrap()
     }
+}
+
+/// Said to the manager in place of a process that can no longer speak, so that no test waits for ever.
+const ENDED: &str = "(the process ended)";
+
+fn watch(mut child: Child, manager: PathBuf) -> (ExitStatus, String) {
+    let mut log = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+    let status = child.wait().unwrap();
+    // The test may be over and its socket with it.
+    let _ = UnixDatagram::unbound().unwrap().send_to(ENDED.as_bytes(), manager);
+    (status, log)
 }
 
 const READY: &str = "READY=1\nSTATUS=ready";

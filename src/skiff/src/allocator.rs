@@ -1,0 +1,74 @@
+//! The memory allocator: mimalloc, told to return memory at once.
+//!
+//! Measured with objects of an API server: 4 threads decode, clone and encode 72 000 Pods and free half of them on another thread,
+//! then all but 2 MB is freed. Static x86-64 binary, two cores, PSS afterwards:
+//!
+//! | allocator | CPU s | peak MB | after MB | binary kB |
+//! |---|---|---|---|---|
+//! | musl's | 5.2 | 750 | 750, and growing | 0 |
+//! | dlmalloc (one lock) | 18 | 275 | 274 | +24 |
+//! | jemalloc | 3.0 | 285 | 270 | +319 |
+//! | jemalloc, no decay, 2 arenas | 3.4 | 231 | 16 | +319 |
+//! | mimalloc 3 | 3.5 | 284 | 280 | +128 |
+//! | mimalloc 3, no purge delay | 4.5 | 261 | 26 | +128 |
+//!
+//! jemalloc is a little better but fixes the page size when it is compiled: a binary for 4 KiB pages does not start on the
+//! 16 KiB pages of a Raspberry Pi 5. With a delay, memory is returned by a later call of the same thread, and on an idle
+//! board that call never comes.
+
+#![expect(unsafe_code, reason = "mimalloc's options are set through its C interface")]
+
+use libmimalloc_sys::{mi_option_set, mi_option_t};
+use mimalloc::MiMalloc;
+
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
+
+/// `mi_option_purge_delay`, which the crate does not name; the test sees its effect.
+const PURGE_DELAY: mi_option_t = 15;
+
+/// Gives freed memory back to the kernel as soon as its page is empty.
+pub(crate) fn return_memory_at_once() {
+    // SAFETY: sets one number; the option exists in this version of mimalloc.
+    unsafe { mi_option_set(PURGE_DELAY, 0) };
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::hint::black_box;
+    use std::process::Command;
+
+    use super::*;
+
+    /// In a process of its own: what other tests allocate meanwhile would count.
+    #[test]
+    fn what_is_freed_goes_back_to_the_kernel() {
+        let process = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "allocator::tests::frees_much", "--ignored"])
+            .output()
+            .unwrap();
+        assert!(process.status.success(), "{}", String::from_utf8_lossy(&process.stdout));
+    }
+
+    #[test]
+    #[ignore = "is run by the test above, in a process of its own"]
+    fn frees_much() {
+        return_memory_at_once();
+        let before = resident();
+        let much: Vec<String> =
+            (0..300_000_u32).map(|number| format!("an object with the number {number}")).collect();
+        let meanwhile = resident();
+        drop(black_box(much));
+        let held = resident() - before;
+        let used = meanwhile - before;
+        assert!(held * 4 < used, "{held} kB of {used} kB are still held");
+    }
+
+    /// The resident memory of this process in kB.
+    fn resident() -> usize {
+        let status = fs::read_to_string("/proc/self/status").unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+}

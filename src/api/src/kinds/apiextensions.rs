@@ -8,7 +8,7 @@ use super::entry::{GroupVersion, names};
 use super::{Generation, Kind, Strategy};
 use crate::field::{Errors, Node};
 use crate::names;
-use crate::value::{at, default_to, default_zero_to, text};
+use crate::value::{at, default_to, default_zero_to, flag, list, replace, text};
 
 const V1: GroupVersion = GroupVersion::new("apiextensions.k8s.io", "v1");
 
@@ -18,6 +18,7 @@ pub(super) static KINDS: &[Kind] = &[Kind {
     subresources: &[V1.status("CustomResourceDefinition")],
     strategy: Strategy {
         defaults,
+        prepare_create: stored_versions,
         validate,
         validate_update: update,
         generation: Generation::Spec,
@@ -41,6 +42,16 @@ fn defaults(definition: &mut Value) {
         }
     }
     default_to(spec, "conversion", json!({"strategy": "None"}));
+}
+
+/// Objects will be stored in the version marked for it.
+fn stored_versions(definition: &mut Value) {
+    let stored: Value = list(definition, "spec.versions")
+        .iter()
+        .filter(|version| flag(version, "storage"))
+        .map(|version| at(version, "name").clone())
+        .collect();
+    replace(definition, "status", Some(json!({"storedVersions": stored})));
 }
 
 fn validate(definition: &Node<'_, '_>, errors: &mut Errors) {
@@ -78,8 +89,7 @@ fn versions(versions: &Node<'_, '_>, errors: &mut Errors) {
     if versions.list().is_empty() {
         return errors.push(versions.required("must have at least one version"));
     }
-    let stored =
-        versions.list().iter().filter(|version| at(version, "storage") == &Value::Bool(true)).count();
+    let stored = versions.list().iter().filter(|version| flag(version, "storage")).count();
     if stored != 1 {
         errors.push(versions.invalid("must have exactly one version marked as storage version"));
     }

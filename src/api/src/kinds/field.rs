@@ -51,7 +51,8 @@ impl Kind {
     /// Refuses a selector label this kind does not support, in upstream's words.
     pub fn check_field(&self, label: &str) -> Result<(), UnknownField> {
         let known = match label {
-            "metadata.name" | "metadata.namespace" => true,
+            "metadata.name" => true,
+            "metadata.namespace" => self.namespaced || self.fields.0.is_empty(),
             label => self.fields.find(label).is_some(),
         };
         match known {

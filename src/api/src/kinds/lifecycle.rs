@@ -29,7 +29,7 @@ impl Kind {
     /// Gives a new object its system metadata and clears what clients may not set.
     pub fn prepare_create(&self, object: &mut Value, birth: &Birth<'_>) {
         metadata::prepare_create(object, birth);
-        if self.has_status() {
+        if self.has_status() && !self.strategy.status_on_create {
             replace(object, "status", Some(json!({})));
         }
         if let Some(metadata) = object_metadata(object) {

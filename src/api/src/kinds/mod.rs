@@ -28,6 +28,7 @@ mod node;
 mod policy;
 mod rbac;
 mod resource;
+mod scale;
 mod scheduling;
 mod storage;
 mod strategy;

@@ -16,6 +16,8 @@ pub struct Strategy {
     pub defaults: fn(&mut Value),
     /// Clears what a client may not set on create, beside the status.
     pub prepare_create: fn(&mut Value),
+    /// Whoever creates the object may set its status too: a node registers with one.
+    pub status_on_create: bool,
     /// Carries over from the old object what a client may not change, beside metadata and status.
     pub prepare_update: fn(&mut Value, &Value),
     /// Rules that hold for every version of the object.
@@ -41,6 +43,7 @@ impl Strategy {
         name: NameRule::Subdomain,
         defaults: |_| {},
         prepare_create: |_| {},
+        status_on_create: false,
         prepare_update: |_, _| {},
         validate: |_, _| {},
         validate_update: |_, _, _| {},

@@ -26,8 +26,11 @@ pub struct FieldTerm {
 pub enum FieldSelectorError {
     #[error("invalid selector: '{selector}'; can't understand '{part}'")]
     Term { selector: String, part: String },
-    #[error("invalid field selector: {0}")]
-    Escape(&'static str),
+    #[error("invalid field selector: invalid escape sequence: {0}")]
+    Escape(String),
+    /// Upstream shows the character as its number.
+    #[error("invalid field selector: unescaped character in value: {}", u32::from(*.0))]
+    Unescaped(char),
 }
 
 impl FieldSelector {
@@ -106,11 +109,11 @@ fn unescape(value: &str) -> Result<String, FieldSelectorError> {
         match c {
             '\\' => match chars.next() {
                 Some(escaped @ ('\\' | ',' | '=')) => plain.push(escaped),
-                _ => {
-                    return Err(FieldSelectorError::Escape("a backslash must stand before '\\', ',' or '='"));
+                other => {
+                    return Err(FieldSelectorError::Escape(std::iter::once('\\').chain(other).collect()));
                 }
             },
-            ',' | '=' => return Err(FieldSelectorError::Escape("',' and '=' in a value need a backslash")),
+            ',' | '=' => return Err(FieldSelectorError::Unescaped(c)),
             other => plain.push(other),
         }
     }
@@ -178,7 +181,9 @@ mod tests {
         let selector: FieldSelector = "a=b\\,c\\=d\\\\".parse().unwrap();
         assert_eq!(selector.terms()[0].value, "b,c=d\\");
         assert_eq!(selector.to_string(), "a=b\\,c\\=d\\\\");
-        assert!("a=b\\c".parse::<FieldSelector>().is_err());
+        let refused = |text: &str| text.parse::<FieldSelector>().unwrap_err().to_string();
+        assert_eq!(refused("a=b\\c"), "invalid field selector: invalid escape sequence: \\c");
+        assert_eq!(refused("a=b=c"), "invalid field selector: unescaped character in value: 61");
     }
 
     proptest! {

@@ -23,9 +23,7 @@ impl Status {
 
     /// No resource has this path.
     pub fn no_such_resource() -> Self {
-        let mut status = Self::new(404, "NotFound", "the server could not find the requested resource");
-        status.details.causes.clear();
-        status
+        Self::new(404, "NotFound", "the server could not find the requested resource")
     }
 
     pub fn already_exists(resource: Resource<'_>, name: &str) -> Self {

@@ -14,7 +14,7 @@ use crate::table::{AGE, Column, NAME, Table, age, name, or, or_none};
 use crate::value::{at, flag, is_zero, list, members, replace, text};
 
 pub(super) const STRATEGY: Strategy =
-    Strategy { defaults, validate, validate_update: update, ..Strategy::PLAIN };
+    Strategy { defaults, status_on_create: true, validate, validate_update: update, ..Strategy::PLAIN };
 
 /// All of a node is for pods until someone says otherwise.
 fn defaults(node: &mut Value) {

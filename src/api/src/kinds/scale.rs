@@ -1,0 +1,66 @@
+//! `/scale`: the number of replicas of any workload as an autoscaling/v1 Scale.
+
+use serde_json::{Value, json};
+
+use super::Kind;
+use crate::selector::LabelSelector;
+use crate::value::{at, int, object, remove, text};
+
+impl Kind {
+    /// The Scale of a workload.
+    pub fn scale_of(&self, workload: &Value) -> Value {
+        let metadata = at(workload, "metadata");
+        let mut scale = json!({"kind": "Scale", "apiVersion": "autoscaling/v1",
+            "metadata": {"name": text(metadata, "name"), "namespace": text(metadata, "namespace")},
+            "spec": {"replicas": int(workload, "spec.replicas")},
+            "status": {"replicas": int(workload, "status.replicas"), "selector": selector(workload)}});
+        for field in ["uid", "resourceVersion", "creationTimestamp"] {
+            scale["metadata"][field] = at(metadata, field).clone();
+        }
+        for part in ["spec", "status"] {
+            if int(&scale[part], "replicas") == 0 {
+                remove(&mut scale[part], "replicas");
+            }
+        }
+        scale
+    }
+
+    /// Sets the replicas a Scale asks for.
+    pub fn set_scale(&self, workload: &mut Value, scale: &Value) {
+        if let Some(spec) = object(workload, "spec") {
+            spec.insert("replicas".into(), int(scale, "spec.replicas").into());
+        }
+    }
+}
+
+/// As a query string; a replication controller's selector is a plain map.
+fn selector(workload: &Value) -> String {
+    let selector = at(workload, "spec.selector");
+    let structured = ["matchLabels", "matchExpressions"]
+        .iter()
+        .any(|part| at(selector, part).is_object() || at(selector, part).is_array());
+    match structured {
+        true => LabelSelector::from_object(selector).map(|selector| selector.to_string()).unwrap_or_default(),
+        false => LabelSelector::from_map(selector).to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::kinds::by_resource;
+
+    #[test]
+    fn a_scale_says_and_sets_the_replicas() {
+        let kind = by_resource("apps", "v1", "deployments").unwrap();
+        let mut deployment = json!({"metadata": {"name": "a", "namespace": "b", "uid": "u", "resourceVersion": "7"},
+            "spec": {"replicas": 2, "selector": {"matchLabels": {"x": "y"}}}, "status": {"replicas": 1}});
+        let mut scale = kind.scale_of(&deployment);
+        assert_eq!(scale["status"], json!({"replicas": 1, "selector": "x=y"}));
+        assert_eq!(scale["metadata"]["resourceVersion"], "7");
+        scale["spec"]["replicas"] = 5.into();
+        kind.set_scale(&mut deployment, &scale);
+        assert_eq!(deployment["spec"]["replicas"], 5);
+    }
+}

@@ -1,0 +1,93 @@
+//! A connection to a shim, and how to get one: connect to a living shim or start one.
+
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+
+use serde::Serialize;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::process::{Child, Command};
+
+use crate::layout::PodFolder;
+use crate::protocol::{self, Message, VERSION};
+use crate::shim::socket;
+use crate::state::ContainerState;
+
+use super::Error;
+
+#[derive(Debug)]
+pub(super) struct Link {
+    socket: AsyncFd<OwnedFd>,
+    /// When it was us who started the shim: to be waited for, or it stays as a zombie.
+    child: Option<Child>,
+}
+
+/// What the shim said first.
+pub(super) struct Hello {
+    pub(super) sandbox: Result<(), String>,
+    pub(super) containers: BTreeMap<String, ContainerState>,
+}
+
+impl Link {
+    pub(super) async fn open(pod: &str, folder: &PodFolder) -> Result<(Self, Hello), Error> {
+        let spawn = |source| Error::Spawn { pod: pod.to_owned(), source };
+        let (socket, child) = match socket::connected(&folder.socket()) {
+            Ok(socket) => (socket, None),
+            // Nobody listens: there is no shim, or it died.
+            Err(_) => start(folder).map_err(spawn)?,
+        };
+        // SAFETY: an `OwnedFd` keeps its descriptor open, the same one, until it is dropped.
+        let socket = unsafe { AsyncFd::register(socket) };
+        let link = Self { socket: socket.map_err(|error| spawn(error.into()))?, child };
+        match link.receive().await {
+            Ok(Some((Message::Hello { version: VERSION, sandbox, containers }, _))) => {
+                Ok((link, Hello { sandbox, containers }))
+            }
+            Ok(Some((Message::Hello { version, .. }, _))) => Err(Error::Version { pod: pod.to_owned(), version }),
+            _ => {
+                link.ended().await;
+                Err(Error::Shim { pod: pod.to_owned(), log: last_words(folder) })
+            }
+        }
+    }
+
+    pub(super) async fn send(&self, message: &impl Serialize, descriptors: &[OwnedFd]) -> io::Result<()> {
+        let descriptors: Vec<_> = descriptors.iter().map(AsFd::as_fd).collect();
+        self.socket
+            .async_io(Interest::WRITABLE, |socket| protocol::send(socket.as_fd(), message, &descriptors))
+            .await
+    }
+
+    /// Cancel safe: a message is taken whole or not at all.
+    pub(super) async fn receive(&self) -> io::Result<Option<(Message, Vec<OwnedFd>)>> {
+        self.socket.async_io(Interest::READABLE, |socket| protocol::receive(socket.as_fd())).await
+    }
+
+    /// Waits for the process, if it is ours.
+    pub(super) async fn ended(mut self) {
+        if let Some(child) = &mut self.child {
+            let _no_matter_how = child.wait().await;
+        }
+    }
+}
+
+/// The socket is bound here and handed over, so connecting to it cannot come too early.
+fn start(folder: &PodFolder) -> io::Result<(OwnedFd, Option<Child>)> {
+    let listener = socket::bound(&folder.socket())?;
+    let mut command = Command::new("/proc/self/exe");
+    command.args(["shim", "serve"]).arg(folder.path()).env_clear().current_dir("/");
+    command.stdin(listener).stdout(std::process::Stdio::null()).stderr(log(folder)?);
+    let child = command.spawn()?;
+    Ok((socket::connected(&folder.socket())?, Some(child)))
+}
+
+fn log(folder: &PodFolder) -> io::Result<File> {
+    OpenOptions::new().append(true).create(true).open(folder.log())
+}
+
+fn last_words(folder: &PodFolder) -> String {
+    let log = std::fs::read_to_string(folder.log()).unwrap_or_default();
+    log.lines().last().unwrap_or("it left no message").to_owned()
+}

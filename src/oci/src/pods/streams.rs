@@ -1,0 +1,83 @@
+//! A process's streams as seen from the node agent.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use rustix::pipe::{PipeFlags, pipe_with};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::unix::pipe;
+
+use super::Error;
+
+/// Which streams to connect.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Wanted {
+    pub stdin: bool,
+    pub stdout: bool,
+    pub stderr: bool,
+}
+
+/// The streams that were connected. A terminal has no stderr of its own.
+#[derive(Debug, Default)]
+pub struct Streams {
+    pub stdin: Option<Input>,
+    pub stdout: Option<Output>,
+    pub stderr: Option<Output>,
+}
+
+/// Where a process's input is written to. Dropping it ends the input of an exec.
+#[derive(Debug)]
+pub struct Input(pipe::Sender);
+
+/// Where a process's output is read from.
+#[derive(Debug)]
+pub struct Output(pipe::Receiver);
+
+impl Input {
+    pub(super) fn new(descriptor: OwnedFd) -> Result<Self, Error> {
+        // A pipe or a terminal; neither is a file, which is what the check would rule out.
+        pipe::Sender::from_owned_fd_unchecked(nonblocking(descriptor)?).map(Self).map_err(Error::Streams)
+    }
+}
+
+impl Output {
+    pub(super) fn new(descriptor: OwnedFd) -> Result<Self, Error> {
+        pipe::Receiver::from_owned_fd_unchecked(nonblocking(descriptor)?).map(Self).map_err(Error::Streams)
+    }
+}
+
+fn nonblocking(descriptor: OwnedFd) -> Result<OwnedFd, Error> {
+    rustix::io::ioctl_fionbio(&descriptor, true).map_err(|error| Error::Streams(error.into()))?;
+    Ok(descriptor)
+}
+
+/// A pipe's reading and writing end.
+pub(super) fn new_pipe() -> Result<(OwnedFd, OwnedFd), Error> {
+    pipe_with(PipeFlags::CLOEXEC).map_err(|error| Error::Streams(error.into()))
+}
+
+impl AsyncWrite for Input {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(context)
+    }
+}
+
+impl AsyncRead for Output {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match ready!(Pin::new(&mut self.0).poll_read(context, buffer)) {
+            // How a terminal says that its last user is gone.
+            Err(error) if error.raw_os_error() == Some(libc::EIO) => Poll::Ready(Ok(())),
+            other => Poll::Ready(other),
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! What a container may not do.
+
+use std::fs;
+
+use oci::capabilities::Capabilities;
+use oci::{Device, Mount, Propagation, SeccompProfile};
+
+use crate::ground::{Ground, run};
+
+crate::tests![
+    capabilities_are_the_default_ones, a_denied_call_gives_eperm, an_unprivileged_user, the_root_filesystem_is_read_only,
+    proc_and_sys_are_guarded, devices_are_few, a_privileged_container, mounts_are_seen_as_told, propagation_is_per_mount,
+    control_groups_are_read_only,
+];
+
+async fn capabilities_are_the_default_ones(ground: &Ground) {
+    let pod = ground.pod().await;
+    let script = "grep -E '^Cap|^NoNew|^Seccomp:' /proc/self/status";
+    run(&pod, &ground.shell("app", script)).await;
+    let log = ground.log("app");
+    for line in [
+        "CapInh:\t0000000000000000", "CapPrm:\t00000000a80425fb", "CapEff:\t00000000a80425fb", "CapBnd:\t00000000a80425fb",
+        "CapAmb:\t0000000000000000", "NoNewPrivs:\t0", "Seccomp:\t2",
+    ] {
+        assert!(log.contains(&format!("stdout F {line}")), "{line}: {log:?}");
+    }
+    let mut spec = ground.shell("few", script);
+    spec.process.capabilities = Capabilities::NONE.with("NET_ADMIN".parse().unwrap());
+    run(&pod, &spec).await;
+    assert!(ground.log("few").contains(&"stdout F CapEff:\t0000000000001000".to_owned()));
+}
+
+/// Making a user namespace needs no capability: only the filter can refuse it.
+async fn a_denied_call_gives_eperm(ground: &Ground) {
+    let pod = ground.pod().await;
+    let mut spec = ground.shell("confined", "unshare -U true");
+    assert_ne!(run(&pod, &spec).await.code, 0);
+    let log = ground.log("confined");
+    assert!(log[0].contains("Operation not permitted"), "{log:?}");
+    spec = ground.shell("free", "unshare -U true");
+    spec.process.seccomp = SeccompProfile::Unconfined;
+    assert_eq!(run(&pod, &spec).await.code, 0, "{:?}", ground.log("free"));
+}
+
+async fn an_unprivileged_user(ground: &Ground) {
+    let pod = ground.pod().await;
+    let mut spec = ground.shell("app", "id; grep CapEff /proc/self/status; echo out > /dev/stdout; echo err > /dev/stderr");
+    (spec.process.user.uid, spec.process.user.gid) = (1000, 1001);
+    spec.process.user.additional_gids = vec![2000];
+    assert_eq!(run(&pod, &spec).await.code, 0);
+    let log = ground.log("app");
+    assert!(log[0].contains("uid=1000 gid=1001") && log[0].contains("2000"), "{log:?}");
+    assert_eq!(log[1], "stdout F CapEff:\t0000000000000000");
+    assert_eq!(log[2], "stdout F out");
+    assert!(log.contains(&"stderr F err".to_owned()));
+}
+
+async fn the_root_filesystem_is_read_only(ground: &Ground) {
+    let pod = ground.pod().await;
+    let mut spec = ground.shell("app", "touch /tmp/x || exit 9");
+    spec.read_only_rootfs = true;
+    assert_eq!(run(&pod, &spec).await.code, 9);
+    assert!(ground.log("app")[0].contains("Read-only file system"));
+    assert!(!ground.path().join("rootfs/tmp/x").exists());
+    assert_eq!(run(&pod, &ground.shell("writable", "touch /tmp/x")).await.code, 0);
+}
+
+async fn proc_and_sys_are_guarded(ground: &Ground) {
+    let pod = ground.pod().await;
+    let script = "echo 1 > /proc/sys/kernel/panic; touch /sys/x; wc -c < /proc/kcore; ls /sys/firmware";
+    run(&pod, &ground.shell("app", script)).await;
+    let log = ground.log("app");
+    assert_eq!(log.iter().filter(|line| line.contains("Read-only file system")).count(), 2, "{log:?}");
+    assert!(log.contains(&"stdout F 0".to_owned()), "{log:?}");
+}
+
+async fn devices_are_few(ground: &Ground) {
+    let pod = ground.pod().await;
+    // MKNOD is a default capability: only the control group keeps the new node shut.
+    let script = "ls /dev; mknod /tmp/mem c 1 1 && head -c 1 /tmp/mem; echo hello > /dev/null; head -c 4 /dev/urandom | wc -c; head -c 2 /dev/seen | wc -c";
+    let mut spec = ground.shell("app", script);
+    spec.devices =
+        vec![Device { host: "/dev/zero".into(), container: "/dev/seen".into(), permissions: "r".to_owned() }];
+    run(&pod, &spec).await;
+    let log = ground.log("app");
+    assert!(log.iter().any(|line| line.contains("/tmp/mem") && line.contains("Operation not permitted")), "{log:?}");
+    assert!(log.contains(&"stdout F 4".to_owned()) && log.contains(&"stdout F 2".to_owned()), "{log:?}");
+}
+
+async fn a_privileged_container(ground: &Ground) {
+    let pod = ground.pod().await;
+    let script = "mount -t tmpfs none /tmp && echo mounted; grep -E 'Seccomp:' /proc/self/status; ls /dev/kmsg; echo 1 > /proc/sys/net/ipv4/ip_forward && echo set";
+    let mut spec = ground.shell("app", script);
+    spec.privileged = true;
+    spec.process.capabilities = Capabilities::ALL;
+    spec.process.seccomp = SeccompProfile::Unconfined;
+    assert_eq!(run(&pod, &spec).await.code, 0, "{:?}", ground.log("app"));
+    let log = ground.log("app");
+    for line in ["mounted", "Seccomp:\t0", "/dev/kmsg", "set"] {
+        assert!(log.contains(&format!("stdout F {line}")), "{line}: {log:?}");
+    }
+}
+
+fn mount(ground: &Ground, name: &str, destination: &str) -> Mount {
+    let source = ground.path().join(name);
+    fs::create_dir_all(&source).unwrap();
+    Mount {
+        source,
+        destination: destination.into(),
+        read_only: false,
+        recursive_read_only: false,
+        propagation: Propagation::None,
+    }
+}
+
+async fn mounts_are_seen_as_told(ground: &Ground) {
+    let pod = ground.pod().await;
+    let mut spec = ground.shell("app", "cat /etc/config; echo kept > /data/file; touch /fixed/x; echo shared > /dev/shm/x");
+    fs::write(ground.path().join("config"), "configured\n").unwrap();
+    let file = Mount { source: ground.path().join("config"), read_only: true, ..mount(ground, "unused", "/etc/config") };
+    let fixed = Mount { read_only: true, recursive_read_only: true, ..mount(ground, "fixed", "/fixed") };
+    spec.mounts = vec![file, mount(ground, "data", "/data"), fixed];
+    run(&pod, &spec).await;
+    let log = ground.log("app");
+    assert_eq!(log[0], "stdout F configured");
+    assert!(log[1].contains("Read-only file system"), "{log:?}");
+    assert_eq!(fs::read_to_string(ground.path().join("data/file")).unwrap(), "kept\n");
+    run(&pod, &ground.shell("other", "cat /dev/shm/x")).await;
+    assert_eq!(ground.log("other"), ["stdout F shared"], "one /dev/shm for the pod");
+}
+
+/// In a privileged container that mounts below each of its volumes, only one mount appears outside.
+async fn propagation_is_per_mount(ground: &Ground) {
+    let shared = SharedFolder::new(ground);
+    let pod = ground.pod().await;
+    let script = "mkdir -p /two/in /none/in; mount -t tmpfs a /two/in; mount -t tmpfs b /none/in; echo ready; read go; ls /two /slave /none";
+    let mut spec = ground.shell("app", &format!("alias mkdir='busybox mkdir'; {script}").replace("mkdir -p", "/bin/busybox mkdir -p"));
+    spec.privileged = true;
+    spec.process.capabilities = Capabilities::ALL;
+    spec.process.seccomp = SeccompProfile::Unconfined;
+    spec.stdin = oci::Stdin::Open;
+    spec.mounts = ["two", "slave", "none"]
+        .into_iter()
+        .zip([Propagation::Bidirectional, Propagation::HostToContainer, Propagation::None])
+        .map(|(name, propagation)| Mount {
+            propagation,
+            ..mount(ground, &format!("shared/{name}"), &format!("/{name}"))
+        })
+        .collect();
+    pod.create_container(&spec).await.unwrap();
+    pod.start("app").await.unwrap();
+    crate::lifecycle::await_log(ground, "app", "stdout F ready").await;
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    assert!(mounts.contains("shared/two/in"), "bidirectional");
+    assert!(!mounts.contains("shared/none/in"), "none");
+    for name in ["slave", "none"] {
+        shared.mount_below(name);
+    }
+    let mut streams = pod.attach("app", oci::Wanted { stdin: true, ..Default::default() }).await.unwrap();
+    tokio::io::AsyncWriteExt::write_all(streams.stdin.as_mut().unwrap(), b"go\n").await.unwrap();
+    assert_eq!(pod.wait("app").await.unwrap().code, 0);
+    let log = ground.log("app").join("\n");
+    assert!(log.contains("seen-slave"), "{log}");
+    assert!(!log.contains("seen-none"), "{log}");
+}
+
+/// A mount with peers, as most of a systemd machine is.
+struct SharedFolder(std::path::PathBuf);
+
+impl SharedFolder {
+    fn new(ground: &Ground) -> Self {
+        let path = ground.path().join("shared");
+        fs::create_dir(&path).unwrap();
+        busybox(&["mount", "-t", "tmpfs", "shared", path.to_str().unwrap()]);
+        busybox(&["mount", "--make-shared", path.to_str().unwrap()]);
+        Self(path)
+    }
+
+    /// A tmpfs with a file named after its folder.
+    fn mount_below(&self, name: &str) {
+        let point = self.0.join(name).join("late");
+        fs::create_dir(&point).unwrap();
+        // What shows is the file: the folder alone is there with or without the mount.
+        busybox(&["mount", "-t", "tmpfs", "late", point.to_str().unwrap()]);
+        fs::write(point.join(format!("seen-{name}")), "").unwrap();
+    }
+}
+
+impl Drop for SharedFolder {
+    fn drop(&mut self) {
+        busybox(&["umount", "-l", self.0.to_str().unwrap()]);
+    }
+}
+
+fn busybox(arguments: &[&str]) {
+    assert!(std::process::Command::new("/bin/busybox").args(arguments).status().unwrap().success());
+}
+
+async fn control_groups_are_read_only(ground: &Ground) {
+    let pod = ground.pod().await;
+    let script = "cd /sys/fs/cgroup; [ -d memory ] && cd memory; echo -1 > memory.limit_in_bytes; echo max > memory.max; cat cgroup.procs | head -n 1";
+    run(&pod, &ground.shell("app", script)).await;
+    let log = ground.log("app");
+    assert!(log.iter().any(|line| line.contains("Read-only file system")), "{log:?}");
+    assert_eq!(log.last().unwrap(), "stdout F 1", "its own group, itself in it: {log:?}");
+}

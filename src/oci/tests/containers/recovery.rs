@@ -1,0 +1,152 @@
+//! The node agent and the shim may die at any time; containers do not.
+
+use std::fs;
+
+use oci::{ContainerState, Error, ExecSpec, Sandbox};
+
+use crate::ground::{Ground, kill, run, shell, shim_pid};
+use crate::lifecycle::await_log;
+use crate::streams::output_of;
+
+crate::tests![
+    the_agent_comes_back, an_exit_while_the_agent_was_away, a_killed_shim_is_replaced, an_end_that_nobody_saw,
+    a_killed_shim_loses_no_output_written_later, everything_is_killed, a_restart_of_the_machine,
+];
+
+const TICKING: &str = "echo ready; while [ ! -e /tmp/stop ]; do sleep 0.05; done; echo over; exit 4";
+
+async fn start(ground: &Ground, pod: &oci::Pod, script: &str) {
+    pod.create_container(&ground.shell("app", script)).await.unwrap();
+    pod.start("app").await.unwrap();
+    await_log(ground, "app", "stdout F ready").await;
+}
+
+fn stop(ground: &Ground) {
+    fs::write(ground.path().join("rootfs/tmp/stop"), "").unwrap();
+}
+
+fn running_pid(pod: &oci::Pod) -> i32 {
+    match &pod.state().borrow().containers["app"] {
+        ContainerState::Running { process, .. } => process.pid,
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn the_agent_comes_back(ground: &Ground) {
+    let pid = {
+        let pod = ground.pod().await;
+        start(ground, &pod, TICKING).await;
+        running_pid(&pod)
+    };
+    let (pods, errors) = ground.pods().adopt().await.unwrap();
+    assert!(errors.is_empty());
+    let pod = &pods[0];
+    assert_eq!(running_pid(pod), pid);
+    assert_eq!(pod.spec().hostname, "web-0");
+    stop(ground);
+    let exit = pod.wait("app").await.unwrap();
+    assert_eq!((exit.code, exit.unknown), (4, false), "its shim never left");
+}
+
+async fn an_exit_while_the_agent_was_away(ground: &Ground) {
+    {
+        let pod = ground.pod().await;
+        start(ground, &pod, TICKING).await;
+    }
+    stop(ground);
+    // The shim records the end whether or not anyone listens.
+    let record = ground.path().join("pods/web/containers/app/state.json");
+    while !fs::read_to_string(&record).unwrap().contains("exited") {
+        tokio::task::yield_now().await;
+    }
+    let (pods, _) = ground.pods().adopt().await.unwrap();
+    assert_eq!(pods[0].wait("app").await.unwrap().code, 4);
+    assert_eq!(ground.log("app"), ["stdout F ready", "stdout F over"]);
+}
+
+async fn replaced(ground: &Ground, pod: &oci::Pod) {
+    let mut state = pod.state();
+    kill(shim_pid(ground));
+    state.wait_for(|pod| pod.sandbox == Sandbox::Recovering).await.unwrap();
+    state.wait_for(|pod| pod.sandbox == Sandbox::Ready).await.unwrap();
+}
+
+async fn a_killed_shim_is_replaced(ground: &Ground) {
+    let pod = ground.pod().await;
+    start(ground, &pod, TICKING).await;
+    let (pid, netns) = (running_pid(&pod), inode(&pod));
+    replaced(ground, &pod).await;
+    assert_eq!(running_pid(&pod), pid);
+    assert_eq!(inode(&pod), netns, "the same namespaces");
+    assert_eq!(output_of(&pod, "app", &ExecSpec { process: shell("hostname") }).await, (0, "web-0\n".to_owned()));
+    assert_eq!(run(&pod, &ground.shell("another", "exit 2")).await.code, 2);
+    pod.signal("app", libc::SIGKILL).await.unwrap();
+    let exit = pod.wait("app").await.unwrap();
+    assert!(exit.code == 137 || (exit.code == 255 && exit.unknown), "{exit:?}");
+}
+
+fn inode(pod: &oci::Pod) -> u64 {
+    std::os::unix::fs::MetadataExt::ino(&fs::metadata(pod.netns().unwrap()).unwrap())
+}
+
+async fn an_end_that_nobody_saw(ground: &Ground) {
+    {
+        let pod = ground.pod().await;
+        start(ground, &pod, TICKING).await;
+        let pid = running_pid(&pod);
+        drop(pod);
+        kill(shim_pid(ground));
+        kill(pid);
+    }
+    let (pods, _) = ground.pods().adopt().await.unwrap();
+    let exit = pods[0].wait("app").await.unwrap();
+    assert_eq!((exit.code, exit.unknown), (255, true));
+}
+
+async fn a_killed_shim_loses_no_output_written_later(ground: &Ground) {
+    let pod = ground.pod().await;
+    start(ground, &pod, "echo ready; while [ ! -e /tmp/stop ]; do sleep 0.05; done; seq 5000").await;
+    {
+        let mut state = pod.state();
+        kill(shim_pid(ground));
+        stop(ground);
+        state.wait_for(|pod| pod.sandbox == Sandbox::Recovering).await.unwrap();
+    }
+    pod.wait("app").await.unwrap();
+    let log = ground.log("app");
+    assert_eq!(log.len(), 5001, "{:?}", log.last());
+}
+
+async fn everything_is_killed(ground: &Ground) {
+    let pid = {
+        let pod = ground.pod().await;
+        start(ground, &pod, TICKING).await;
+        running_pid(&pod)
+    };
+    kill(shim_pid(ground));
+    let (pods, errors) = ground.pods().adopt().await.unwrap();
+    assert!(errors.is_empty(), "{errors:?}");
+    assert_eq!(running_pid(&pods[0]), pid);
+    assert!(matches!(pods[0].delete("app").await, Err(Error::Refused(_))), "it runs");
+}
+
+async fn a_restart_of_the_machine(ground: &Ground) {
+    let pid = {
+        let pod = ground.pod().await;
+        start(ground, &pod, TICKING).await;
+        running_pid(&pod)
+    };
+    kill(shim_pid(ground));
+    kill(pid);
+    // As if the files were from before it.
+    let file = ground.path().join("pods/web/pod.json");
+    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+    let text = fs::read_to_string(&file).unwrap().replace(boot.trim(), "an earlier boot");
+    fs::write(&file, text).unwrap();
+    let (pods, _) = ground.pods().adopt().await.unwrap();
+    let pod = &pods[0];
+    assert_eq!(pod.state().borrow().sandbox, Sandbox::Gone);
+    let exit = pod.wait("app").await.unwrap();
+    assert_eq!((exit.code, exit.unknown), (255, true));
+    assert!(matches!(pod.start("app").await, Err(Error::Gone)));
+}

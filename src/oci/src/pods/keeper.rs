@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use task::Backoff;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -31,6 +31,9 @@ pub(super) struct Keeper {
     pub(super) commands: mpsc::Receiver<Command>,
 }
 
+/// A shim that lived so long did not die of how it was started: the next one need not wait.
+const STEADY: Duration = Duration::from_secs(60);
+
 /// What is under way on one connection.
 #[derive(Default)]
 struct Pending {
@@ -42,8 +45,9 @@ struct Pending {
 
 impl Keeper {
     pub(super) async fn run(mut self, mut link: Link) {
-        let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(30));
+        let mut backoff = Backoff::new(Duration::from_millis(10), Duration::from_secs(30));
         loop {
+            let begun = Instant::now();
             if self.talk(&link).await {
                 link.ended().await;
                 self.publish(|state| state.sandbox = Sandbox::Gone);
@@ -52,6 +56,9 @@ impl Keeper {
             link.ended().await;
             self.publish(|state| state.sandbox = Sandbox::Recovering);
             tracing::warn!(pod = self.pod, "the pod's shim died, starting another one");
+            if begun.elapsed() > STEADY {
+                backoff.reset();
+            }
             link = self.replace(&mut backoff).await;
         }
     }
@@ -61,7 +68,6 @@ impl Keeper {
             backoff.wait().await;
             match Link::open(&self.pod, &self.folder).await {
                 Ok((link, hello)) => {
-                    backoff.reset();
                     self.publish(|state| *state = greeted(hello));
                     return link;
                 }

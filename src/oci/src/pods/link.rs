@@ -33,22 +33,31 @@ pub(super) struct Hello {
 impl Link {
     pub(super) async fn open(pod: &str, folder: &PodFolder) -> Result<(Self, Hello), Error> {
         let spawn = |source| Error::Spawn { pod: pod.to_owned(), source };
-        let (socket, child) = match socket::connected(&folder.socket()) {
-            Ok(socket) => (socket, None),
-            // Nobody listens: there is no shim, or it died.
-            Err(_) => start(folder).map_err(spawn)?,
-        };
+        // Nobody listens when there is no shim, and a shim that is just dying listens and says nothing.
+        if let Ok(socket) = socket::connected(&folder.socket())
+            && let Some(link) = Self::greeted(pod, socket, None).await?
+        {
+            return Ok(link);
+        }
+        let (socket, child) = start(folder).map_err(spawn)?;
+        let link = Self::greeted(pod, socket, Some(child)).await?;
+        link.ok_or_else(|| Error::Shim { pod: pod.to_owned(), log: last_words(folder) })
+    }
+
+    /// `None` when the shim ended without a word.
+    async fn greeted(pod: &str, socket: OwnedFd, child: Option<Child>) -> Result<Option<(Self, Hello)>, Error> {
         // SAFETY: an `OwnedFd` keeps its descriptor open, the same one, until it is dropped.
         let socket = unsafe { AsyncFd::register(socket) };
-        let link = Self { socket: socket.map_err(|error| spawn(error.into()))?, child };
+        let socket = socket.map_err(|error| Error::Spawn { pod: pod.to_owned(), source: error.into() })?;
+        let link = Self { socket, child };
         match link.receive().await {
             Ok(Some((Message::Hello { version: VERSION, sandbox, containers }, _))) => {
-                Ok((link, Hello { sandbox, containers }))
+                Ok(Some((link, Hello { sandbox, containers })))
             }
             Ok(Some((Message::Hello { version, .. }, _))) => Err(Error::Version { pod: pod.to_owned(), version }),
             _ => {
                 link.ended().await;
-                Err(Error::Shim { pod: pod.to_owned(), log: last_words(folder) })
+                Ok(None)
             }
         }
     }
@@ -74,13 +83,13 @@ impl Link {
 }
 
 /// The socket is bound here and handed over, so connecting to it cannot come too early.
-fn start(folder: &PodFolder) -> io::Result<(OwnedFd, Option<Child>)> {
+fn start(folder: &PodFolder) -> io::Result<(OwnedFd, Child)> {
     let listener = socket::bound(&folder.socket())?;
     let mut command = Command::new("/proc/self/exe");
     command.args(["shim", "serve"]).arg(folder.path()).env_clear().current_dir("/");
     command.stdin(listener).stdout(std::process::Stdio::null()).stderr(log(folder)?);
     let child = command.spawn()?;
-    Ok((socket::connected(&folder.socket())?, Some(child)))
+    Ok((socket::connected(&folder.socket())?, child))
 }
 
 fn log(folder: &PodFolder) -> io::Result<File> {

@@ -103,18 +103,17 @@ async fn an_end_that_nobody_saw(ground: &Ground) {
     assert_eq!((exit.code, exit.unknown), (255, true));
 }
 
+/// The pipe outlives the shim: what is written meanwhile waits in it, and the writer with it when it is full.
 async fn a_killed_shim_loses_no_output_written_later(ground: &Ground) {
     let pod = ground.pod().await;
-    start(ground, &pod, "echo ready; while [ ! -e /tmp/stop ]; do sleep 0.05; done; seq 5000").await;
-    {
-        let mut state = pod.state();
-        kill(shim_pid(ground));
-        stop(ground);
-        state.wait_for(|pod| pod.sandbox == Sandbox::Recovering).await.unwrap();
-    }
-    pod.wait("app").await.unwrap();
-    let log = ground.log("app");
-    assert_eq!(log.len(), 5001, "{:?}", log.last());
+    let script = "echo ready; while [ ! -e /tmp/stop ]; do sleep 0.05; done; seq 50000; exec sleep 1000";
+    start(ground, &pod, script).await;
+    let mut state = pod.state();
+    kill(shim_pid(ground));
+    stop(ground);
+    state.wait_for(|pod| pod.sandbox == Sandbox::Recovering).await.unwrap();
+    await_log(ground, "app", "stdout F 50000").await;
+    assert_eq!(ground.log("app").len(), 50_001);
 }
 
 async fn everything_is_killed(ground: &Ground) {

@@ -65,7 +65,9 @@ fn disagreements(map: &[(String, BTreeSet<String>)], crates: &Crates) -> Vec<Str
     let mut found = Vec::new();
     let mut above = BTreeSet::new();
     for (name, uses) in map {
-        found.extend(uses.difference(&above).map(|used| format!("{name} may use {used}, which is not above it")));
+        found.extend(
+            uses.difference(&above).map(|used| format!("{name} may use {used}, which is not above it")),
+        );
         above.insert(name.clone());
         let Some(real) = crates.get(name) else {
             found.push(format!("the map has {name}, src/ has not"));
@@ -90,8 +92,9 @@ fn the_map_of_crates_is_true() {
 fn the_map_check_sees_every_kind_of_lie() {
     let map = crates_by_map("| `a` | x | b |\n| `b` | x | – |\n| `gone` | x | – |");
     let uses = |names: &[&str]| names.iter().map(ToString::to_string).collect();
-    let crates =
-        [("a".into(), uses(&["b"])), ("b".into(), uses(&["a"])), ("new".into(), uses(&[]))].into_iter().collect();
+    let crates = [("a".into(), uses(&["b"])), ("b".into(), uses(&["a"])), ("new".into(), uses(&[]))]
+        .into_iter()
+        .collect();
     assert_eq!(
         disagreements(&map, &crates),
         [

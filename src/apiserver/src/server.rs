@@ -109,6 +109,14 @@ impl Shared {
 
     async fn act(&self, request: Request) -> Result<Answer, Status> {
         let store = &self.store;
+        if request.kind().conversion.is_some() {
+            let kind = request.kind();
+            return Err(Status::unavailable(&format!(
+                "{} of {} are stored under another version, which is served: conversion is not built yet",
+                kind.plural,
+                kind.api_version()
+            )));
+        }
         let part = match request.resource.subresource_name() {
             None => Part::Main,
             Some("status") if request.kind().has_status() => Part::Status,

@@ -3,18 +3,18 @@
 use anyhow::bail;
 use serde::Serialize;
 
-use crate::check;
 use crate::config::{AgentArgs, AgentConfig, LogArgs, ServerArgs, ServerConfig};
 use crate::exit::Exit;
 use crate::lifecycle::{self, Component};
 use crate::logs;
 use crate::version::VERSION;
+use crate::{check, control_plane};
 
 pub(crate) fn server(args: ServerArgs) -> anyhow::Result<Exit> {
     let logs = args.general.log.clone();
     let config = args.meaning(&host_name())?;
     begin("server", &logs, &config, &config.demands())?;
-    Ok(lifecycle::run(|| server_components(config))?)
+    Ok(lifecycle::run(|| server_components(&config))?)
 }
 
 pub(crate) fn agent(args: AgentArgs) -> anyhow::Result<Exit> {
@@ -38,8 +38,13 @@ fn begin(
     Ok(())
 }
 
-fn server_components(_config: ServerConfig) -> anyhow::Result<Vec<Component>> {
-    bail!("`skiff server` is not built yet: this version has no API server to run")
+fn server_components(config: &ServerConfig) -> anyhow::Result<Vec<Component>> {
+    if config.node.is_some() {
+        bail!(
+            "the node agent is not built yet: this version runs the control plane alone, with --disable-agent"
+        )
+    }
+    Ok(vec![control_plane::component(config)?])
 }
 
 fn agent_components(_config: AgentConfig) -> anyhow::Result<Vec<Component>> {

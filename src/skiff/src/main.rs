@@ -8,6 +8,7 @@ mod check;
 mod cli;
 mod completion;
 mod config;
+mod control_plane;
 mod daemon;
 mod exit;
 mod lifecycle;

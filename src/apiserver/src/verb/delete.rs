@@ -100,7 +100,7 @@ async fn end(
     options.check(request, &old)?;
     let mut object = old.clone();
     options.propagate(&mut object);
-    let grace = options.grace(kind.grace(&object));
+    let grace = kind.grace(&object, options.grace_period_seconds);
     let held = !list(&object, "metadata.finalizers").is_empty() || update::is_held_namespace(kind, &object);
     if grace == 0 && !held {
         if options.is_dry_run(request)? {
@@ -201,22 +201,5 @@ impl Options {
         finalizers.extend(wanted.map(Value::from));
         let finalizers = (!finalizers.is_empty()).then(|| Value::from(finalizers));
         api::value::replace(&mut object["metadata"], "finalizers", finalizers);
-    }
-
-    /// Seconds until the object may go: the kind's own, unless the client says less or more. Kinds that end at once
-    /// know no grace.
-    fn grace(&self, of_kind: Option<i64>) -> i64 {
-        match (of_kind, self.grace_period_seconds) {
-            (None | Some(0), _) => 0,
-            (Some(own), None) => own,
-            // As upstream: a negative grace is the shortest that is not none.
-            (Some(_), Some(wanted)) => {
-                if wanted < 0 {
-                    1
-                } else {
-                    wanted
-                }
-            }
-        }
     }
 }

@@ -13,9 +13,9 @@ use super::typed::{NetworkArgs, NetworkBackend};
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Network {
     cluster_cidr: Vec<IpNet>,
-    service_cidr: Vec<IpNet>,
+    pub(crate) service_cidr: Vec<IpNet>,
     pub(super) cluster_dns: Vec<IpAddr>,
-    cluster_domain: DnsName,
+    pub(crate) cluster_domain: DnsName,
     backend: NetworkBackend,
 }
 

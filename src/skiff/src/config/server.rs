@@ -15,15 +15,16 @@ use crate::check::Settings;
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ServerConfig {
-    data_dir: PathBuf,
+    pub(crate) host_name: String,
+    pub(crate) data_dir: PathBuf,
     membership: Membership,
-    https_listen_port: u16,
-    subject_alt_names: Vec<SubjectAltName>,
-    kubeconfig: Kubeconfig,
-    network: Network,
+    pub(crate) https_listen_port: u16,
+    pub(crate) subject_alt_names: Vec<SubjectAltName>,
+    pub(crate) kubeconfig: Kubeconfig,
+    pub(crate) network: Network,
     disabled: BTreeSet<Packaged>,
     /// None with `--disable-agent`.
-    node: Option<Node>,
+    pub(crate) node: Option<Node>,
 }
 
 #[derive(Debug, Serialize)]
@@ -36,9 +37,9 @@ pub(crate) struct AgentConfig {
 
 /// The administrator's kubeconfig.
 #[derive(Debug, Serialize)]
-struct Kubeconfig {
-    path: PathBuf,
-    mode: FileMode,
+pub(crate) struct Kubeconfig {
+    pub(crate) path: PathBuf,
+    pub(crate) mode: FileMode,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +55,11 @@ pub(crate) enum Contradiction {
 }
 
 impl ServerConfig {
+    /// Where this machine's own clients find the API.
+    pub(crate) fn address(&self) -> String {
+        format!("https://127.0.0.1:{}", self.https_listen_port)
+    }
+
     /// What it asks of the machine.
     pub(crate) fn demands(&self) -> Settings {
         Settings {
@@ -76,6 +82,7 @@ impl ServerArgs {
         let node_ip = self.node.node_ip.clone();
         let node = self.node.meaning(host_name)?;
         Ok(ServerConfig {
+            host_name: host_name.to_ascii_lowercase(),
             data_dir: absolute(self.general.data_dir)?,
             membership: self.membership.of_server()?,
             https_listen_port: self.listener.https_listen_port,

@@ -200,6 +200,12 @@ impl FromStr for FileMode {
     }
 }
 
+impl FileMode {
+    pub(crate) fn bits(self) -> u32 {
+        self.0
+    }
+}
+
 impl fmt::Display for FileMode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:04o}", self.0)

@@ -16,7 +16,6 @@ pub(crate) struct Component {
 type Run = Box<dyn FnOnce(Shutdown) -> Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>> + Send>;
 
 impl Component {
-    #[cfg_attr(not(test), expect(dead_code, reason = "the first component arrives with the API server"))]
     pub(crate) fn new<F>(
         name: &'static str,
         ready: Ready,

@@ -25,7 +25,7 @@ use notify::Notifier;
 use signals::Signals;
 
 /// Long enough for open requests and a last flush to a slow card, well below the 90 s after which systemd kills.
-const DRAIN: Duration = Duration::from_secs(30);
+pub(crate) const DRAIN: Duration = Duration::from_secs(30);
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {

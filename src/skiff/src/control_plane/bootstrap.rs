@@ -1,0 +1,77 @@
+//! The objects that every cluster has from its first start: namespaces, and the roles that access begins with.
+
+use client::{Client, Error};
+use http::Method;
+use serde_json::{Value, json};
+
+const NAMESPACES: [&str; 4] = ["default", "kube-system", "kube-public", "kube-node-lease"];
+
+const RBAC: &str = "/apis/rbac.authorization.k8s.io/v1";
+
+/// Paths that tell about the server rather than about what runs on it.
+const DISCOVERY: [&str; 10] = [
+    "/api",
+    "/api/*",
+    "/apis",
+    "/apis/*",
+    "/healthz",
+    "/livez",
+    "/openapi",
+    "/openapi/*",
+    "/readyz",
+    "/version",
+];
+
+/// Makes what is missing and leaves what is there: people may have changed it.
+pub(super) async fn bootstrap(client: &Client) -> Result<(), Error> {
+    for name in NAMESPACES {
+        make(client, "/api/v1/namespaces", &json!({"metadata": {"name": name}})).await?;
+    }
+    for (name, rules) in roles() {
+        let labels = json!({"kubernetes.io/bootstrapping": "rbac-defaults"});
+        let role = json!({"metadata": {"name": name, "labels": labels}, "rules": rules});
+        make(client, &format!("{RBAC}/clusterroles"), &role).await?;
+    }
+    for (name, group) in [
+        ("cluster-admin", "system:masters"),
+        ("system:discovery", "system:authenticated"),
+        ("system:basic-user", "system:authenticated"),
+    ] {
+        let api_group = "rbac.authorization.k8s.io";
+        let binding = json!({
+            "metadata": {"name": name, "labels": {"kubernetes.io/bootstrapping": "rbac-defaults"}},
+            "roleRef": {"apiGroup": api_group, "kind": "ClusterRole", "name": name},
+            "subjects": [{"apiGroup": api_group, "kind": "Group", "name": group}],
+        });
+        make(client, &format!("{RBAC}/clusterrolebindings"), &binding).await?;
+    }
+    Ok(())
+}
+
+fn roles() -> [(&'static str, Value); 3] {
+    [
+        (
+            "cluster-admin",
+            json!([
+                {"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]},
+                {"nonResourceURLs": ["*"], "verbs": ["*"]},
+            ]),
+        ),
+        ("system:discovery", json!([{"nonResourceURLs": DISCOVERY, "verbs": ["get"]}])),
+        (
+            "system:basic-user",
+            json!([
+                {"apiGroups": ["authorization.k8s.io"], "verbs": ["create"],
+                 "resources": ["selfsubjectaccessreviews", "selfsubjectrulesreviews"]},
+                {"apiGroups": ["authentication.k8s.io"], "verbs": ["create"], "resources": ["selfsubjectreviews"]},
+            ]),
+        ),
+    ]
+}
+
+async fn make(client: &Client, collection: &str, object: &Value) -> Result<(), Error> {
+    match client.send_json(Method::POST, collection, Some(object.to_string().into_bytes())).await {
+        Err(error) if !error.is_already_exists() => Err(error),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,118 @@
+//! `skiff server --disable-agent` as its users meet it: real kubectl, a real listener, a real disk.
+
+use anyhow::{Context, Result};
+use lab::{Command, Daemon, Host, Lab, PATIENCE, binary};
+
+const VERSION: &str = "1.36";
+
+const WEB: &str = r#"
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  replicas: 2
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec: {containers: [{name: web, image: "nginx:1"}]}
+"#;
+
+fn server(host: &Host) -> Result<Daemon> {
+    let skiff = binary("skiff")?;
+    let server =
+        host.command(skiff.to_string_lossy()).args(["server", "--disable-agent"]).daemon("server")?;
+    server.wait_line(|line| line.ends_with(" ready"), PATIENCE)?;
+    Ok(server)
+}
+
+fn kubectl<const N: usize>(host: &Host, arguments: [&str; N]) -> Result<Command> {
+    Ok(lab::kubectl(host, VERSION)?.args(arguments))
+}
+
+/// A ConfigMap, from a file: `kubectl create configmap` of this version sends protobuf, which the server does not read yet.
+fn make(host: &Host, name: &str, data: &str) -> Result<String> {
+    let object = format!("{{apiVersion: v1, kind: ConfigMap, metadata: {{name: {name}}}, data: {data}}}");
+    kubectl(host, ["create", "-f", "-"])?.stdin(object).ok()
+}
+
+#[test]
+fn kubectl_finds_a_kubernetes() -> Result<()> {
+    let lab = Lab::new()?;
+    let host = lab.host("a")?;
+    let _server = server(&host)?;
+    let version = kubectl(&host, ["version", "-o", "json"])?.ok()?;
+    assert!(version.contains("\"minor\": \"37\""), "{version}");
+    let namespaces = kubectl(&host, ["get", "namespaces", "-o", "name"])?.ok()?;
+    let expected = ["default", "kube-node-lease", "kube-public", "kube-system"];
+    assert_eq!(namespaces.lines().collect::<Vec<_>>(), expected.map(|name| format!("namespace/{name}")));
+    let resources = kubectl(&host, ["api-resources", "--no-headers", "-o", "name"])?.ok()?;
+    for resource in ["pods", "deployments.apps", "networkpolicies.networking.k8s.io"] {
+        assert!(resources.lines().any(|line| line == resource), "{resource} is missing in {resources}");
+    }
+    let explained = kubectl(&host, ["explain", "deployment.spec.replicas"])?.ok()?;
+    assert!(explained.contains("FIELD: replicas <integer>"), "{explained}");
+    assert_eq!(kubectl(&host, ["get", "--raw", "/readyz"])?.ok()?, "ok");
+    Ok(())
+}
+
+#[test]
+fn objects_are_made_changed_and_deleted_by_kubectl() -> Result<()> {
+    let lab = Lab::new()?;
+    let host = lab.host("a")?;
+    let _server = server(&host)?;
+    make(&host, "page", "{index.html: hello}")?;
+    let page = kubectl(&host, ["get", "configmap", "page", "-o", "jsonpath={.data.index\\.html}"])?.ok()?;
+    assert_eq!(page, "hello");
+    assert!(kubectl(&host, ["apply", "-f", "-"])?.stdin(WEB).ok()?.contains("web created"));
+    assert!(kubectl(&host, ["apply", "-f", "-"])?.stdin(WEB).ok()?.contains("web unchanged"));
+    let more = WEB.replace("replicas: 2", "replicas: 3");
+    assert!(kubectl(&host, ["apply", "-f", "-"])?.stdin(more.as_str()).ok()?.contains("web configured"));
+    let replicas = kubectl(&host, ["get", "deployment", "web", "-o", "jsonpath={.spec.replicas}"])?.ok()?;
+    assert_eq!(replicas, "3");
+    let server_side =
+        kubectl(&host, ["apply", "--server-side", "-f", "-"])?.stdin(WEB.replace("web", "other"));
+    assert!(server_side.ok()?.contains("serverside-applied"));
+    kubectl(&host, ["label", "configmap", "page", "tier=front"])?.ok()?;
+    kubectl(&host, ["patch", "configmap", "page", "-p", r#"{"data":{"x":"y"}}"#])?.ok()?;
+    let labelled = kubectl(&host, ["get", "configmaps", "-l", "tier=front", "-o", "name"])?.ok()?;
+    assert_eq!(labelled, "configmap/page\n");
+    kubectl(&host, ["delete", "configmap", "page"])?.ok()?;
+    let missing = kubectl(&host, ["get", "configmap", "page"])?.run()?;
+    assert!(missing.stderr.contains(r#"configmaps "page" not found"#), "{missing:?}");
+    let wrong = kubectl(&host, ["apply", "-f", "-"])?
+        .stdin(WEB.replace("name: web, image", "nme: web, image"))
+        .run()?;
+    assert!(!wrong.status.success(), "{wrong:?}");
+    Ok(())
+}
+
+#[test]
+fn what_was_acknowledged_is_there_after_kill_and_power_cut() -> Result<()> {
+    let lab = Lab::new()?;
+    let host = lab.host("a")?;
+    let server = server(&host)?;
+    make(&host, "before-kill", "{}")?;
+    server.kill()?;
+    server.restart()?;
+    server.wait_line(|line| line.ends_with(" ready"), PATIENCE)?;
+    make(&host, "before-cut", "{}")?;
+    host.pull_plug()?;
+    host.boot()?;
+    server.restart()?;
+    server.wait_line(|line| line.ends_with(" ready"), PATIENCE)?;
+    let names = kubectl(&host, ["get", "configmaps", "-o", "name"])?.ok()?;
+    assert_eq!(names, "configmap/before-cut\nconfigmap/before-kill\n");
+    Ok(())
+}
+
+#[test]
+fn a_server_ends_when_it_is_told_and_without_an_agent_says_what_is_missing() -> Result<()> {
+    let lab = Lab::new()?;
+    let host = lab.host("a")?;
+    let server = server(&host)?;
+    assert_eq!(server.stop()?.code().context("ended by a signal")?, 0, "{}", server.logs());
+    let whole = host.command(binary("skiff")?.to_string_lossy()).arg("server").run()?;
+    assert!(whole.stderr.contains("the node agent is not built yet"), "{whole:?}");
+    assert!(!whole.status.success());
+    Ok(())
+}

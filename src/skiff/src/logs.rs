@@ -1,7 +1,7 @@
 //! Logs: one line per event on standard error, as text for people or JSON for machines.
 //!
-//! Levels are a filter over module paths. `tracing`'s `EnvFilter` can do more, by a regular expression engine that would be
-//! an eighth of this binary's text.
+//! Levels are a filter over module paths. `tracing`'s `EnvFilter` could also look into spans and fields; nobody asked for
+//! that, and it brings a regular expression engine along.
 
 use std::io::{self, IsTerminal};
 use std::str::FromStr;

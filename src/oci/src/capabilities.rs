@@ -11,11 +11,47 @@ pub struct Capability(u8);
 
 /// The kernel's names in the kernel's order: the position is the number.
 const NAMES: [&str; 41] = [
-    "CHOWN", "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID", "SETPCAP",
-    "LINUX_IMMUTABLE", "NET_BIND_SERVICE", "NET_BROADCAST", "NET_ADMIN", "NET_RAW", "IPC_LOCK", "IPC_OWNER", "SYS_MODULE",
-    "SYS_RAWIO", "SYS_CHROOT", "SYS_PTRACE", "SYS_PACCT", "SYS_ADMIN", "SYS_BOOT", "SYS_NICE", "SYS_RESOURCE", "SYS_TIME",
-    "SYS_TTY_CONFIG", "MKNOD", "LEASE", "AUDIT_WRITE", "AUDIT_CONTROL", "SETFCAP", "MAC_OVERRIDE", "MAC_ADMIN", "SYSLOG",
-    "WAKE_ALARM", "BLOCK_SUSPEND", "AUDIT_READ", "PERFMON", "BPF", "CHECKPOINT_RESTORE",
+    "CHOWN",
+    "DAC_OVERRIDE",
+    "DAC_READ_SEARCH",
+    "FOWNER",
+    "FSETID",
+    "KILL",
+    "SETGID",
+    "SETUID",
+    "SETPCAP",
+    "LINUX_IMMUTABLE",
+    "NET_BIND_SERVICE",
+    "NET_BROADCAST",
+    "NET_ADMIN",
+    "NET_RAW",
+    "IPC_LOCK",
+    "IPC_OWNER",
+    "SYS_MODULE",
+    "SYS_RAWIO",
+    "SYS_CHROOT",
+    "SYS_PTRACE",
+    "SYS_PACCT",
+    "SYS_ADMIN",
+    "SYS_BOOT",
+    "SYS_NICE",
+    "SYS_RESOURCE",
+    "SYS_TIME",
+    "SYS_TTY_CONFIG",
+    "MKNOD",
+    "LEASE",
+    "AUDIT_WRITE",
+    "AUDIT_CONTROL",
+    "SETFCAP",
+    "MAC_OVERRIDE",
+    "MAC_ADMIN",
+    "SYSLOG",
+    "WAKE_ALARM",
+    "BLOCK_SUSPEND",
+    "AUDIT_READ",
+    "PERFMON",
+    "BPF",
+    "CHECKPOINT_RESTORE",
 ];
 
 macro_rules! numbered {
@@ -42,7 +78,8 @@ impl FromStr for Capability {
     fn from_str(given: &str) -> Result<Self, Self::Err> {
         let upper = given.to_ascii_uppercase();
         let name = upper.strip_prefix("CAP_").unwrap_or(&upper);
-        let number = NAMES.iter().position(|known| *known == name).and_then(|position| u8::try_from(position).ok());
+        let number =
+            NAMES.iter().position(|known| *known == name).and_then(|position| u8::try_from(position).ok());
         number.map(Self).ok_or_else(|| UnknownCapability(given.to_owned()))
     }
 }
@@ -107,8 +144,20 @@ mod tests {
     #[test]
     fn the_default_set_is_the_fourteen() {
         let named = [
-            "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID", "SETPCAP", "NET_BIND_SERVICE",
-            "NET_RAW", "SYS_CHROOT", "MKNOD", "AUDIT_WRITE", "SETFCAP",
+            "CHOWN",
+            "DAC_OVERRIDE",
+            "FOWNER",
+            "FSETID",
+            "KILL",
+            "SETGID",
+            "SETUID",
+            "SETPCAP",
+            "NET_BIND_SERVICE",
+            "NET_RAW",
+            "SYS_CHROOT",
+            "MKNOD",
+            "AUDIT_WRITE",
+            "SETFCAP",
         ];
         let set = named.iter().fold(Capabilities::NONE, |set, name| set.with(name.parse().unwrap()));
         assert_eq!(set, Capabilities::DEFAULT);
@@ -116,7 +165,9 @@ mod tests {
 
     #[test]
     fn names_have_the_kernel_s_numbers() {
-        for (name, constant) in [("CAP_SYS_ADMIN", libc_number(21)), ("syslog", libc_number(34)), ("BPF", libc_number(39))] {
+        for (name, constant) in
+            [("CAP_SYS_ADMIN", libc_number(21)), ("syslog", libc_number(34)), ("BPF", libc_number(39))]
+        {
             assert_eq!(name.parse::<Capability>().unwrap(), constant);
         }
         assert!("CAP_FLY".parse::<Capability>().is_err());

@@ -10,17 +10,34 @@ use serde::de::DeserializeOwned;
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
     #[error("cannot write {path}")]
-    Write { path: PathBuf, #[source] source: io::Error },
+    Write {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
     #[error("cannot read {path}")]
-    Read { path: PathBuf, #[source] source: io::Error },
+    Read {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
     #[error("{path} is damaged")]
-    Decode { path: PathBuf, #[source] source: serde_json::Error },
+    Decode {
+        path: PathBuf,
+        #[source]
+        source: serde_json::Error,
+    },
     #[error("cannot encode {path}")]
-    Encode { path: PathBuf, #[source] source: serde_json::Error },
+    Encode {
+        path: PathBuf,
+        #[source]
+        source: serde_json::Error,
+    },
 }
 
 pub(crate) fn write(path: &Path, value: &impl Serialize) -> Result<(), FileError> {
-    let bytes = serde_json::to_vec(value).map_err(|source| FileError::Encode { path: path.to_owned(), source })?;
+    let bytes =
+        serde_json::to_vec(value).map_err(|source| FileError::Encode { path: path.to_owned(), source })?;
     replace(path, &bytes).map_err(|source| FileError::Write { path: path.to_owned(), source })
 }
 
@@ -38,5 +55,6 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
 
 pub(crate) fn read<T: DeserializeOwned>(path: &Path) -> Result<T, FileError> {
     let file = File::open(path).map_err(|source| FileError::Read { path: path.to_owned(), source })?;
-    serde_json::from_reader(BufReader::new(file)).map_err(|source| FileError::Decode { path: path.to_owned(), source })
+    serde_json::from_reader(BufReader::new(file))
+        .map_err(|source| FileError::Decode { path: path.to_owned(), source })
 }

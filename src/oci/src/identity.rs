@@ -47,7 +47,8 @@ pub(crate) fn boot_id() -> io::Result<String> {
 
 fn start_ticks(pid: i32) -> io::Result<u64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    parse_start_ticks(&stat).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "unreadable /proc/PID/stat"))
+    parse_start_ticks(&stat)
+        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "unreadable /proc/PID/stat"))
 }
 
 /// The name of a program may hold spaces and parentheses: what follows the last parenthesis begins with field 3.
@@ -62,7 +63,8 @@ mod tests {
 
     #[test]
     fn start_time_is_read_past_a_hostile_name() {
-        let stat = "42 (a) 1 (b)) S 1 42 42 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 777 1000 10 18446744073709551615";
+        let stat =
+            "42 (a) 1 (b)) S 1 42 42 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 777 1000 10 18446744073709551615";
         assert_eq!(parse_start_ticks(stat), Some(777));
         assert_eq!(parse_start_ticks("42 (short) S"), None);
     }

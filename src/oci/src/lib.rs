@@ -31,7 +31,7 @@ mod state;
 
 pub use pods::{Error, Exec, Input, Output, Pod, Pods, Streams, Wanted};
 pub use spec::{
-    ContainerSpec, Device, ExecSpec, Ipc, Log, Mount, Network, PidNamespace, PodSpec, Process, Propagation, SeccompProfile,
-    Size, Stdin, User,
+    ContainerSpec, Device, ExecSpec, Ipc, Log, Mount, Network, PidNamespace, PodSpec, Process, Propagation,
+    SeccompProfile, Size, Stdin, User,
 };
 pub use state::{ContainerState, Exit, PodState, Sandbox};

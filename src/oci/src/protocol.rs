@@ -11,8 +11,8 @@ use std::mem::MaybeUninit;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
 use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, recvmsg,
-    sendmsg,
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
+    SendFlags, recvmsg, sendmsg,
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -34,21 +34,48 @@ pub(crate) struct Request {
 #[serde(rename_all = "camelCase")]
 pub(crate) enum Order {
     /// Its spec and the state `Created` are on disk.
-    Add { container: String },
-    Start { container: String },
+    Add {
+        container: String,
+    },
+    Start {
+        container: String,
+    },
     /// To its first process only.
-    Signal { container: String, signal: i32 },
+    Signal {
+        container: String,
+        signal: i32,
+    },
     /// Kills what is left of it and forgets it.
-    Delete { container: String },
+    Delete {
+        container: String,
+    },
     /// With descriptors: the spec, stdin, stdout, stderr.
-    Exec { exec: u64, container: String },
-    SignalExec { exec: u64, signal: i32 },
+    Exec {
+        exec: u64,
+        container: String,
+    },
+    SignalExec {
+        exec: u64,
+        signal: i32,
+    },
     /// With a descriptor to write to for each stream that is asked for.
-    Attach { container: String, stdin: bool, stdout: bool, stderr: bool },
-    CloseStdin { container: String },
-    Resize { container: String, size: Size },
+    Attach {
+        container: String,
+        stdin: bool,
+        stdout: bool,
+        stderr: bool,
+    },
+    CloseStdin {
+        container: String,
+    },
+    Resize {
+        container: String,
+        size: Size,
+    },
     /// Start the log file anew: someone has renamed it.
-    ReopenLog { container: String },
+    ReopenLog {
+        container: String,
+    },
     /// Kill everything, forget everything, end.
     Remove,
 }
@@ -58,12 +85,27 @@ pub(crate) enum Order {
 #[serde(rename_all = "camelCase")]
 pub(crate) enum Message {
     /// The first message on every connection.
-    Hello { version: u32, sandbox: Result<(), String>, containers: BTreeMap<String, ContainerState> },
+    Hello {
+        version: u32,
+        sandbox: Result<(), String>,
+        containers: BTreeMap<String, ContainerState>,
+    },
     /// To `Start` and `Exec` of a terminal and to `Attach` with stdin with a descriptor.
-    Reply { sequence: u64, result: Result<(), String> },
-    State { container: String, state: ContainerState },
-    Deleted { container: String },
-    ExecEnded { exec: u64, ended: Ended },
+    Reply {
+        sequence: u64,
+        result: Result<(), String>,
+    },
+    State {
+        container: String,
+        state: ContainerState,
+    },
+    Deleted {
+        container: String,
+    },
+    ExecEnded {
+        exec: u64,
+        ended: Ended,
+    },
 }
 
 /// Launcher to shim: its only message.
@@ -71,8 +113,12 @@ pub(crate) enum Message {
 #[serde(rename_all = "camelCase")]
 pub(crate) enum Report {
     /// With the terminal's descriptor, if it has one.
-    Done { pid: Option<i32> },
-    Failed { message: String },
+    Done {
+        pid: Option<i32>,
+    },
+    Failed {
+        message: String,
+    },
 }
 
 /// No message comes near: the largest names every container of a pod.
@@ -80,7 +126,11 @@ const LARGEST: usize = 64 << 10;
 /// An exec sends four.
 const MOST_DESCRIPTORS: usize = 4;
 
-pub(crate) fn send(socket: BorrowedFd<'_>, message: &impl Serialize, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
+pub(crate) fn send(
+    socket: BorrowedFd<'_>,
+    message: &impl Serialize,
+    descriptors: &[BorrowedFd<'_>],
+) -> io::Result<()> {
     let bytes = serde_json::to_vec(message)?;
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_DESCRIPTORS))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);

@@ -190,7 +190,16 @@ pub struct ExecSpec {
 pub(crate) fn default_device_rules() -> Vec<DeviceRule> {
     let open = |kind, major, minor| DeviceRule { kind, major, minor, access: "rwm".to_owned() };
     let make = |kind| DeviceRule { kind, major: None, minor: None, access: "m".to_owned() };
-    let usual = [(1, Some(3)), (1, Some(5)), (1, Some(7)), (1, Some(8)), (1, Some(9)), (5, Some(0)), (5, Some(2)), (136, None)];
+    let usual = [
+        (1, Some(3)),
+        (1, Some(5)),
+        (1, Some(7)),
+        (1, Some(8)),
+        (1, Some(9)),
+        (5, Some(0)),
+        (5, Some(2)),
+        (136, None),
+    ];
     let mut rules = vec![make('c'), make('b')];
     rules.extend(usual.map(|(major, minor)| open('c', Some(major), minor)));
     rules

@@ -61,7 +61,9 @@ impl ContainerState {
 
     pub(crate) fn created(&self) -> SystemTime {
         match self {
-            Self::Created { created } | Self::Running { created, .. } | Self::Exited { created, .. } => *created,
+            Self::Created { created } | Self::Running { created, .. } | Self::Exited { created, .. } => {
+                *created
+            }
         }
     }
 

@@ -42,9 +42,6 @@ pub(crate) enum Command {
     Completion(completion::Args),
     /// Print which build this is
     Version(version::Args),
-    /// Hold one pod's namespaces and containers; started by the node agent
-    #[command(hide = true, disable_help_flag = true)]
-    Shim(Unbuilt),
 }
 
 /// A command that has its place but no code yet takes any arguments, so that the answer is not about them.

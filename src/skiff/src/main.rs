@@ -17,6 +17,7 @@ mod panics;
 mod version;
 
 use std::env;
+use std::ffi::OsString;
 use std::io;
 use std::process::ExitCode;
 
@@ -24,6 +25,10 @@ use cli::Command;
 use exit::Exit;
 
 fn main() -> ExitCode {
+    // Before anything else: there is one for each pod, and none may pay for more than it uses.
+    if let Some(arguments) = shim_arguments() {
+        return oci::shim::main(arguments);
+    }
     allocator::return_memory_at_once();
     panics::handle();
     let cli = match cli::parse(env::args_os().collect(), &env::vars_os().collect()) {
@@ -32,6 +37,12 @@ fn main() -> ExitCode {
         Err(cli::Error::Config(error)) => return failed(&error.into()).into(),
     };
     run(cli.command).unwrap_or_else(|error| failed(&error).into())
+}
+
+/// What follows `skiff shim`, which the node agent starts, and shims themselves.
+fn shim_arguments() -> Option<impl Iterator<Item = OsString>> {
+    let mut arguments = env::args_os().skip(1);
+    arguments.next().is_some_and(|command| command == "shim").then_some(arguments)
 }
 
 fn run(command: Command) -> anyhow::Result<ExitCode> {
@@ -45,7 +56,6 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Ctr(_) => Err(not_built("ctr", "the tool for images and containers")),
         Command::Token(_) => Err(not_built("token", "the tool for join tokens")),
         Command::Certificate(_) => Err(not_built("certificate", "the tool for certificates")),
-        Command::Shim(_) => Err(not_built("shim", "the holder of a pod's containers")),
     };
     done.map(|()| Exit::Success.into())
 }

@@ -89,7 +89,8 @@ fn program(rules: &[DeviceRule]) -> Vec<Instruction> {
         let (last, width) = (tests.len(), 2);
         for (position, test) in tests.iter_mut().enumerate() {
             if test.code == IF_NOT_EQUAL {
-                test.offset = i16::try_from(last - position - 1 + width).expect("a rule is a few instructions");
+                test.offset =
+                    i16::try_from(last - position - 1 + width).expect("a rule is a few instructions");
             }
         }
         program.extend(tests);
@@ -187,7 +188,8 @@ fn attach(folder: &Path, instructions: &[Instruction]) -> io::Result<()> {
 
 fn bpf<T>(command: i32, argument: &T) -> io::Result<i32> {
     // SAFETY: `argument` is laid out as the kernel expects for this command and, like all it points to, outlives the call.
-    let result = unsafe { libc::syscall(libc::SYS_bpf, command, std::ptr::from_ref(argument), size_of::<T>()) };
+    let result =
+        unsafe { libc::syscall(libc::SYS_bpf, command, std::ptr::from_ref(argument), size_of::<T>()) };
     if result < 0 { Err(io::Error::last_os_error()) } else { i32::try_from(result).map_err(io::Error::other) }
 }
 
@@ -209,7 +211,10 @@ mod tests_of_rules {
             let immediate = step.immediate.cast_unsigned();
             at += 1;
             match step.code {
-                LOAD_WORD => registers[to] = [access << 16 | kind, major, minor][usize::try_from(step.offset).unwrap() / 4],
+                LOAD_WORD => {
+                    registers[to] =
+                        [access << 16 | kind, major, minor][usize::try_from(step.offset).unwrap() / 4];
+                }
                 MOVE => registers[to] = immediate,
                 COPY => registers[to] = registers[from],
                 AND => registers[to] &= immediate,
@@ -224,7 +229,11 @@ mod tests_of_rules {
 
     #[test]
     fn the_first_rule_that_fits_says_yes() {
-        let program = program(&[rule('c', None, None, "m"), rule('c', Some(1), Some(3), "rw"), rule('b', Some(8), None, "r")]);
+        let program = program(&[
+            rule('c', None, None, "m"),
+            rule('c', Some(1), Some(3), "rw"),
+            rule('b', Some(8), None, "r"),
+        ]);
         assert_eq!(run(&program, 2, 1, 99, 99), 1, "make any character device");
         assert_eq!(run(&program, 1, 1, 8, 0), 0, "but no block device");
         assert_eq!(run(&program, 2, 6, 1, 3), 1);

@@ -27,7 +27,18 @@ struct Tree {
 }
 
 const V1_CONTROLLERS: [&str; 12] = [
-    "blkio", "cpu", "cpuacct", "cpuset", "devices", "freezer", "hugetlb", "memory", "net_cls", "net_prio", "perf_event", "pids",
+    "blkio",
+    "cpu",
+    "cpuacct",
+    "cpuset",
+    "devices",
+    "freezer",
+    "hugetlb",
+    "memory",
+    "net_cls",
+    "net_prio",
+    "perf_event",
+    "pids",
 ];
 
 /// What containers and pods are limited by; others of version 2 stay off, where they cost nothing.
@@ -66,7 +77,9 @@ impl Hierarchy {
     pub(crate) fn v1_trees(&self) -> Vec<(&Path, &[String])> {
         match &self.mounts {
             Mounts::V2(_) => Vec::new(),
-            Mounts::V1(trees) => trees.iter().map(|tree| (tree.mount.as_path(), tree.controllers.as_slice())).collect(),
+            Mounts::V1(trees) => {
+                trees.iter().map(|tree| (tree.mount.as_path(), tree.controllers.as_slice())).collect()
+            }
         }
     }
 
@@ -97,7 +110,9 @@ fn hand_down(folder: &Path) -> Result<(), Error> {
     let (available, enabled) = (read("cgroup.controllers")?, read("cgroup.subtree_control")?);
     let has = |list: &str, name: &str| list.split_ascii_whitespace().any(|word| word == name);
     let missing = V2_CONTROLLERS.into_iter().filter(|name| has(&available, name) && !has(&enabled, name));
-    missing.into_iter().try_for_each(|name| write(&folder.join("cgroup.subtree_control"), &format!("+{name}")))
+    missing
+        .into_iter()
+        .try_for_each(|name| write(&folder.join("cgroup.subtree_control"), &format!("+{name}")))
 }
 
 /// An empty cpuset takes no process: each new group starts with its parent's.
@@ -143,7 +158,9 @@ fn parse(table: &str) -> Option<Mounts> {
         let (Some(mount), mut right) = (left.split(' ').nth(4), right.split(' ')) else { continue };
         match (right.next(), right.nth(1)) {
             (Some("cgroup2"), _) => v2 = v2.or_else(|| Some(PathBuf::from(mount))),
-            (Some("cgroup"), Some(options)) => v1.extend(tree(mount, options).filter(|new| !v1.contains(new))),
+            (Some("cgroup"), Some(options)) => {
+                v1.extend(tree(mount, options).filter(|new| !v1.contains(new)));
+            }
             _ => {}
         }
     }

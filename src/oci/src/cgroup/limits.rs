@@ -39,7 +39,8 @@ pub(super) fn apply(cgroup: &Cgroup<'_>, limits: &Limits) -> Result<(), Error> {
 
 fn apply_v2(cgroup: &Cgroup<'_>, limits: &Limits) -> Result<(), Error> {
     let Some(folder) = cgroup.folder("") else { return Ok(()) };
-    let set = |file: &str, value: Option<String>| value.map_or(Ok(()), |value| write(&folder.join(file), &value));
+    let set =
+        |file: &str, value: Option<String>| value.map_or(Ok(()), |value| write(&folder.join(file), &value));
     set("cpu.weight", limits.cpu_shares.map(|shares| weight(shares).to_string()))?;
     set("cpu.max", cpu_max(limits))?;
     set("cpuset.cpus", limits.cpuset_cpus.clone())?;
@@ -83,7 +84,11 @@ fn apply_v1(cgroup: &Cgroup<'_>, limits: &Limits) -> Result<(), Error> {
     set("cpu", "cpu.shares", limits.cpu_shares.map(|shares| shares.max(2).to_string()))?;
     let period = limits.cpu_period.or(limits.cpu_quota.map(|_| DEFAULT_PERIOD));
     set("cpu", "cpu.cfs_period_us", period.map(|period| period.to_string()))?;
-    set("cpu", "cpu.cfs_quota_us", limits.cpu_quota.map(|quota| if quota > 0 { quota } else { -1 }.to_string()))?;
+    set(
+        "cpu",
+        "cpu.cfs_quota_us",
+        limits.cpu_quota.map(|quota| if quota > 0 { quota } else { -1 }.to_string()),
+    )?;
     set("cpuset", "cpuset.cpus", limits.cpuset_cpus.clone())?;
     set("cpuset", "cpuset.mems", limits.cpuset_mems.clone())?;
     if let (Some(bytes), Some(folder)) = (limits.memory, cgroup.folder("memory")) {

@@ -30,17 +30,38 @@ pub enum Error {
     #[error("no control group controllers are mounted")]
     NoControllers,
     #[error("cannot create control group {path}")]
-    Create { path: PathBuf, #[source] source: io::Error },
+    Create {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
     #[error("cannot write '{value}' to {path}")]
-    Write { path: PathBuf, value: String, #[source] source: io::Error },
+    Write {
+        path: PathBuf,
+        value: String,
+        #[source]
+        source: io::Error,
+    },
     #[error("cannot read {path}")]
-    Read { path: PathBuf, #[source] source: io::Error },
+    Read {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
     #[error("cannot remove control group {path}")]
-    Remove { path: PathBuf, #[source] source: io::Error },
+    Remove {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
     #[error("processes in control group {0} do not die")]
     Alive(PathBuf),
     #[error("cannot restrict the devices of control group {path}")]
-    Devices { path: PathBuf, #[source] source: io::Error },
+    Devices {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
 }
 
 /// How long processes may take to die of SIGKILL before we give up on them: they hang in the kernel.
@@ -91,7 +112,9 @@ impl<'a> Cgroup<'a> {
 
     /// Moves a process into the group.
     pub fn add(&self, pid: u32) -> Result<(), Error> {
-        self.hierarchy.folders(&self.path).try_for_each(|folder| write(&folder.join("cgroup.procs"), &pid.to_string()))
+        self.hierarchy
+            .folders(&self.path)
+            .try_for_each(|folder| write(&folder.join("cgroup.procs"), &pid.to_string()))
     }
 
     /// The processes in the group and in those below it.
@@ -186,6 +209,9 @@ fn is_gone(error: &io::Error) -> bool {
 
 pub(crate) fn write(path: &Path, value: &str) -> Result<(), Error> {
     // One write(2) without truncation: the kernel takes a value whole or not at all.
-    let written = fs::OpenOptions::new().write(true).open(path).and_then(|mut file| io::Write::write_all(&mut file, value.as_bytes()));
+    let written = fs::OpenOptions::new()
+        .write(true)
+        .open(path)
+        .and_then(|mut file| io::Write::write_all(&mut file, value.as_bytes()));
     written.map_err(|source| Error::Write { path: path.to_owned(), value: value.to_owned(), source })
 }

@@ -1,7 +1,7 @@
 //! What a group used, read from either version's files.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::{Cgroup, Error};
 
@@ -25,7 +25,7 @@ pub(super) fn read(cgroup: &Cgroup<'_>) -> Result<Usage, Error> {
         memory_bytes: memory.used,
         working_set_bytes: memory.used.saturating_sub(memory.inactive_file),
         rss_bytes: memory.rss,
-        pids: number(cgroup.folder("pids"), "pids.current")?,
+        pids: number(cgroup.folder("pids").as_deref(), "pids.current")?,
     })
 }
 
@@ -45,7 +45,11 @@ impl Memory {
             ["memory.usage_in_bytes", "total_inactive_file", "total_rss"]
         };
         let [used, inactive_file, rss] = names;
-        Ok(Self { used: number(folder, used)?, inactive_file: field(&stat, inactive_file), rss: field(&stat, rss) })
+        Ok(Self {
+            used: number(folder.as_deref(), used)?,
+            inactive_file: field(&stat, inactive_file),
+            rss: field(&stat, rss),
+        })
     }
 }
 
@@ -53,7 +57,7 @@ fn cpu(cgroup: &Cgroup<'_>) -> Result<u64, Error> {
     if cgroup.is_v2() {
         Ok(field(&text(cgroup.folder("cpu").as_deref(), "cpu.stat")?, "usage_usec") * 1_000)
     } else {
-        number(cgroup.folder("cpuacct"), "cpuacct.usage")
+        number(cgroup.folder("cpuacct").as_deref(), "cpuacct.usage")
     }
 }
 
@@ -68,8 +72,8 @@ fn text(folder: Option<&Path>, file: &str) -> Result<String, Error> {
     fs::read_to_string(&path).map_err(|source| Error::Read { path, source })
 }
 
-fn number(folder: Option<PathBuf>, file: &str) -> Result<u64, Error> {
-    text(folder.as_deref(), file).map(|text| text.trim().parse().unwrap_or(0))
+fn number(folder: Option<&Path>, file: &str) -> Result<u64, Error> {
+    text(folder, file).map(|text| text.trim().parse().unwrap_or(0))
 }
 
 /// The value in a line `NAME VALUE`.

@@ -29,7 +29,12 @@ pub(super) fn exec(folder: &PodFolder, container: &str, shim: BorrowedFd<'_>) ->
 }
 
 /// A terminal works only when the whole process is given as a file.
-fn run(files: &ContainerFolder, container: &str, spec: &ExecSpec, streams: [OwnedFd; 3]) -> Result<Started, Error> {
+fn run(
+    files: &ContainerFolder,
+    container: &str,
+    spec: &ExecSpec,
+    streams: [OwnedFd; 3],
+) -> Result<Started, Error> {
     let process = files.path().join(format!("exec-{}.json", std::process::id()));
     fs::write(&process, runtime_spec::process(&spec.process).to_string())
         .map_err(|source| Error::Prepare { what: "the exec", source })?;
@@ -43,7 +48,10 @@ fn run(files: &ContainerFolder, container: &str, spec: &ExecSpec, streams: [Owne
         None => {
             let [stdin, stdout, stderr] = streams.map(|stream| start::give(stream, &spec.process));
             let failed = |source| Error::Prepare { what: "the streams", source };
-            builder.with_stdin(stdin.map_err(failed)?).with_stdout(stdout.map_err(failed)?).with_stderr(stderr.map_err(failed)?)
+            builder
+                .with_stdin(stdin.map_err(failed)?)
+                .with_stdout(stdout.map_err(failed)?)
+                .with_stderr(stderr.map_err(failed)?)
         }
     };
     let built = builder.as_tenant().with_process(Some(&process)).with_detach(true).as_sibling(true).build();
@@ -59,7 +67,8 @@ fn run(files: &ContainerFolder, container: &str, spec: &ExecSpec, streams: [Owne
 /// libcontainer leaves two files for each exec.
 fn sweep(files: &ContainerFolder, container: &str) {
     let Ok(entries) = fs::read_dir(files.run().join(container)) else { return };
-    for entry in entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with("tenant-")) {
+    for entry in entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with("tenant-"))
+    {
         let _swept_by_the_next = fs::remove_file(entry.path());
     }
 }

@@ -32,13 +32,19 @@ impl Confined {
             SeccompProfile::Default => Some(Filter::default_for(process.capabilities)),
             SeccompProfile::Unconfined => None,
         };
-        Self { capabilities: process.capabilities, filter, args: process.args.clone(), path: search_path(process) }
+        Self {
+            capabilities: process.capabilities,
+            filter,
+            args: process.args.clone(),
+            path: search_path(process),
+        }
     }
 
     fn become_it(&self) -> io::Result<()> {
         let program = find(&self.args, &self.path).map_err(io::Error::other)?;
         let program = CString::new(program.into_os_string().into_encoded_bytes())?;
-        let arguments: Vec<CString> = self.args.iter().map(|word| CString::new(word.as_str())).collect::<Result<_, _>>()?;
+        let arguments: Vec<CString> =
+            self.args.iter().map(|word| CString::new(word.as_str())).collect::<Result<_, _>>()?;
         let mut pointers: Vec<_> = arguments.iter().map(|word| word.as_ptr()).collect();
         pointers.push(std::ptr::null());
         if let Some(filter) = &self.filter {

@@ -37,15 +37,31 @@ pub(crate) enum Error {
     #[error(transparent)]
     Sandbox(#[from] sandbox::Error),
     #[error("cannot open stream {path}")]
-    Stream { path: PathBuf, #[source] source: io::Error },
+    Stream {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
     #[error("cannot create working directory {path}")]
-    WorkingDirectory { path: PathBuf, #[source] source: io::Error },
+    WorkingDirectory {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
     #[error("device {path}")]
-    Device { path: PathBuf, #[source] source: io::Error },
+    Device {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
     #[error("container {0} does not run")]
     NotRunning(String),
     #[error("cannot prepare {what}")]
-    Prepare { what: &'static str, #[source] source: io::Error },
+    Prepare {
+        what: &'static str,
+        #[source]
+        source: io::Error,
+    },
     #[error("{0}")]
     Runtime(String),
 }

@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, mkdirat, openat2};
 use rustix::io::Errno;
 use rustix::mount::{
-    MountFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, mount, mount_change, move_mount, open_tree,
+    MountFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, mount, mount_change, move_mount,
+    open_tree,
 };
 use rustix::thread::{UnshareFlags, unshare_unsafe};
 
@@ -23,7 +24,11 @@ pub(crate) enum Error {
     #[error("cannot make a mount namespace")]
     Namespace(#[source] io::Error),
     #[error("cannot prepare the mount of {path}")]
-    Source { path: PathBuf, #[source] source: io::Error },
+    Source {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
     #[error("path \"{path}\" is mounted on a mount that is not shared")]
     NotShared { path: PathBuf },
 }
@@ -46,7 +51,8 @@ pub(super) fn stage(mounts: &[Mount], staging: &Path) -> Result<Vec<PathBuf>, Er
     unsafe { unshare_unsafe(UnshareFlags::NEWNS) }.map_err(|error| Error::Namespace(error.into()))?;
     // Copies that are still in the host's peer groups, made before all else becomes private.
     let travelling = mounts.iter().filter(|mount| mount.propagation != Propagation::None);
-    let copies = travelling.map(|mount| copy(mount).map(|copy| (mount, copy))).collect::<Result<Vec<_>, _>>()?;
+    let copies =
+        travelling.map(|mount| copy(mount).map(|copy| (mount, copy))).collect::<Result<Vec<_>, _>>()?;
     own_tree(staging).map_err(Error::Namespace)?;
     for (position, (mount, copy)) in copies.iter().enumerate() {
         place(copy, mount.propagation, &staged(staging, position))
@@ -68,10 +74,13 @@ fn staged(staging: &Path, position: usize) -> PathBuf {
 
 fn copy(mount: &Mount) -> Result<OwnedFd, Error> {
     let failed = |source: Errno| Error::Source { path: mount.source.clone(), source: source.into() };
-    if mount.propagation == Propagation::Bidirectional && !is_shared(&mount.source).map_err(|source| Error::Source { path: mount.source.clone(), source })? {
+    if mount.propagation == Propagation::Bidirectional
+        && !is_shared(&mount.source).map_err(|source| Error::Source { path: mount.source.clone(), source })?
+    {
         return Err(Error::NotShared { path: mount.source.clone() });
     }
-    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_RECURSIVE;
+    let flags =
+        OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_RECURSIVE;
     open_tree(CWD, &mount.source, flags).map_err(failed)
 }
 
@@ -100,8 +109,10 @@ fn is_shared(path: &Path) -> io::Result<bool> {
     let table = fs::read_to_string("/proc/self/mountinfo")?;
     // The last of the longest: later mounts hide earlier ones.
     let holder = table.lines().filter_map(|line| line.split(' ').nth(4).map(|point| (unescape(point), line)));
-    let holder = holder.filter(|(point, _)| path.starts_with(point)).max_by_key(|(point, _)| point.as_os_str().len());
-    Ok(holder.is_some_and(|(_, line)| line.split(" - ").next().is_some_and(|fields| fields.contains(" shared:"))))
+    let holder =
+        holder.filter(|(point, _)| path.starts_with(point)).max_by_key(|(point, _)| point.as_os_str().len());
+    Ok(holder
+        .is_some_and(|(_, line)| line.split(" - ").next().is_some_and(|fields| fields.contains(" shared:"))))
 }
 
 /// `mountinfo` writes spaces, tabs, newlines and backslashes as three octal digits.

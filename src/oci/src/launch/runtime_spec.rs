@@ -22,8 +22,18 @@ use super::mounts::rootfs_propagation;
 
 /// Hidden, because they tell about or act on the host.
 const MASKED: [&str; 12] = [
-    "/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/sched_debug",
-    "/proc/scsi", "/proc/timer_list", "/proc/timer_stats", "/sys/devices/virtual/powercap", "/sys/firmware",
+    "/proc/acpi",
+    "/proc/asound",
+    "/proc/interrupts",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/sys/devices/virtual/powercap",
+    "/sys/firmware",
 ];
 const READ_ONLY: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
 
@@ -130,15 +140,25 @@ fn living(process: Option<ProcessId>, name: &str) -> Result<ProcessId, Error> {
 
 fn mounts(context: &Context<'_>) -> Vec<Value> {
     let container = context.container;
-    let fresh = |destination: &str, kind: &str, options: &[&str]| {
-        json!({ "destination": destination, "type": kind, "source": kind, "options": options })
-    };
+    let fresh = |destination: &str, kind: &str, options: &[&str]| json!({ "destination": destination, "type": kind, "source": kind, "options": options });
     let mut mounts = vec![
         fresh("/proc", "proc", &["nosuid", "noexec", "nodev"]),
         fresh("/dev", "tmpfs", &["nosuid", "strictatime", "mode=755", "size=65536k"]),
-        fresh("/dev/pts", "devpts", &["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"]),
+        fresh(
+            "/dev/pts",
+            "devpts",
+            &["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"],
+        ),
         fresh("/dev/mqueue", "mqueue", &["nosuid", "noexec", "nodev"]),
-        fresh("/sys", "sysfs", if container.privileged { &["nosuid", "noexec", "nodev"] } else { &["nosuid", "noexec", "nodev", "ro"] }),
+        fresh(
+            "/sys",
+            "sysfs",
+            if container.privileged {
+                &["nosuid", "noexec", "nodev"]
+            } else {
+                &["nosuid", "noexec", "nodev", "ro"]
+            },
+        ),
     ];
     mounts.extend(control_groups(context));
     let shm = if context.pod.ipc == Ipc::Own { context.folder.shm() } else { PathBuf::from("/dev/shm") };
@@ -170,7 +190,9 @@ fn control_groups(context: &Context<'_>) -> Vec<Value> {
         options.push("ro");
     }
     if context.hierarchy.is_v2() {
-        return vec![json!({ "destination": "/sys/fs/cgroup", "type": "cgroup", "source": "cgroup", "options": options })];
+        return vec![
+            json!({ "destination": "/sys/fs/cgroup", "type": "cgroup", "source": "cgroup", "options": options }),
+        ];
     }
     let cgroup = context.pod.cgroup.join(&context.container.id);
     let below = cgroup.strip_prefix("/").unwrap_or(&cgroup);
@@ -194,7 +216,8 @@ struct Node {
 fn devices(container: &ContainerSpec) -> Result<Vec<Node>, Error> {
     let mut nodes = Vec::new();
     if container.privileged {
-        let all = host_devices(Path::new("/dev")).map_err(|source| Error::Device { path: "/dev".into(), source })?;
+        let all = host_devices(Path::new("/dev"))
+            .map_err(|source| Error::Device { path: "/dev".into(), source })?;
         for path in all {
             // A device may be unplugged while we look.
             nodes.extend(node(&path, &path, "rwm").ok());
@@ -229,7 +252,10 @@ fn node(host: &Path, inside: &Path, permissions: &str) -> io::Result<Node> {
         "path": inside, "type": kind.to_string(), "major": major, "minor": minor,
         "fileMode": metadata.mode() & 0o7777, "uid": metadata.uid(), "gid": metadata.gid(),
     });
-    Ok(Node { node, rule: DeviceRule { kind, major: Some(major), minor: Some(minor), access: permissions.to_owned() } })
+    Ok(Node {
+        node,
+        rule: DeviceRule { kind, major: Some(major), minor: Some(minor), access: permissions.to_owned() },
+    })
 }
 
 /// Every device node of the host but those that a container has of its own.

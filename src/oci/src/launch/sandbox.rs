@@ -30,11 +30,19 @@ pub(crate) enum Error {
     #[error("cannot make namespaces")]
     Unshare(#[source] io::Error),
     #[error("cannot keep namespace {path}")]
-    Pin { path: PathBuf, #[source] source: io::Error },
+    Pin {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
     #[error("cannot set the pod's host name")]
     HostName(#[source] io::Error),
     #[error("cannot set sysctl {name}")]
-    Sysctl { name: String, #[source] source: io::Error },
+    Sysctl {
+        name: String,
+        #[source]
+        source: io::Error,
+    },
     #[error("cannot bring up loopback")]
     Loopback(#[source] io::Error),
     #[error("cannot mount the pod's shared memory")]
@@ -42,6 +50,9 @@ pub(crate) enum Error {
     #[error("cannot start the pod's first process")]
     Init(#[source] io::Error),
 }
+
+/// `IFF_UP`, in the width that `ifreq` has for it.
+const UP: libc::c_short = 1;
 
 /// The size of `/dev/shm` that container runtimes give a pod.
 const SHARED_MEMORY: &std::ffi::CStr = c"mode=1777,size=65536k";
@@ -54,7 +65,8 @@ pub(super) fn create(folder: &PodFolder) -> Result<Started, Error> {
     // SAFETY: none of these flags is CLONE_FILES, the one that could break open descriptors.
     unsafe { unshare_unsafe(flags(&spec)) }.map_err(|error| Error::Unshare(error.into()))?;
     if spec.network == Network::Own {
-        rustix::system::sethostname(spec.hostname.as_bytes()).map_err(|error| Error::HostName(error.into()))?;
+        rustix::system::sethostname(spec.hostname.as_bytes())
+            .map_err(|error| Error::HostName(error.into()))?;
         raise_loopback().map_err(Error::Loopback)?;
     }
     spec.sysctls.iter().try_for_each(|(name, value)| set_sysctl(name, value))?;
@@ -106,7 +118,13 @@ fn pin(name: &str, path: &Path) -> io::Result<()> {
 fn mount_shared_memory(path: &Path) -> io::Result<()> {
     fs::create_dir_all(path)?;
     let _nothing_mounted = unmount(path, UnmountFlags::DETACH);
-    Ok(mount("shm", path, "tmpfs", MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC, SHARED_MEMORY)?)
+    Ok(mount(
+        "shm",
+        path,
+        "tmpfs",
+        MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC,
+        SHARED_MEMORY,
+    )?)
 }
 
 /// `/proc/sys` shows the namespaces of the process that looks: ours are the pod's by now.
@@ -122,7 +140,7 @@ fn raise_loopback() -> io::Result<()> {
     for (to, from) in request.ifr_name.iter_mut().zip(b"lo") {
         *to = from.cast_signed() as libc::c_char;
     }
-    request.ifr_ifru.ifru_flags = libc::IFF_UP as libc::c_short;
+    request.ifr_ifru.ifru_flags = UP;
     // SAFETY: SIOCSIFFLAGS reads an `ifreq` that lives until the call returns.
     let done = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS as _, &raw const request) };
     if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }

@@ -5,8 +5,8 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use libcontainer::container::Container;
 use libcontainer::container::builder::ContainerBuilder;
+use libcontainer::error::LibcontainerError;
 use libcontainer::syscall::syscall::SyscallType;
 
 use crate::cgroup::{Cgroup, Hierarchy};
@@ -66,11 +66,7 @@ fn run(files: &ContainerFolder, spec: &ContainerSpec) -> Result<Started, Error> 
     let terminal = console.map(Console::receive).transpose();
     let terminal = terminal.map_err(|source| Error::Prepare { what: "the terminal", source })?;
     container.start().map_err(runtime)?;
-    Ok(Started { pid: pid(&container), terminal })
-}
-
-fn pid(container: &Container) -> Option<i32> {
-    container.pid().map(|pid| pid.as_raw())
+    Ok(Started { pid: container.state.pid, terminal })
 }
 
 pub(super) fn open_console(files: &ContainerFolder, process: &Process) -> Result<Option<Console>, Error> {
@@ -88,7 +84,9 @@ fn streams(files: &ContainerFolder, spec: &ContainerSpec) -> Result<[OwnedFd; 3]
         owned.map_err(|source| Error::Stream { path, source })
     };
     let stdin = match spec.stdin {
-        Stdin::Null => File::open("/dev/null").map(OwnedFd::from).map_err(|source| Error::Stream { path: "/dev/null".into(), source })?,
+        Stdin::Null => File::open("/dev/null")
+            .map(OwnedFd::from)
+            .map_err(|source| Error::Stream { path: "/dev/null".into(), source })?,
         Stdin::Once => open("stdin", false)?,
         Stdin::Open => open("stdin", true)?,
     };
@@ -99,13 +97,15 @@ fn streams(files: &ContainerFolder, spec: &ContainerSpec) -> Result<[OwnedFd; 3]
 pub(super) fn give(stream: OwnedFd, process: &Process) -> io::Result<OwnedFd> {
     let kind = rustix::fs::FileType::from_raw_mode(rustix::fs::fstat(&stream)?.st_mode);
     if kind == rustix::fs::FileType::Fifo {
-        let (uid, gid) = (rustix::fs::Uid::from_raw(process.user.uid), rustix::fs::Gid::from_raw(process.user.gid));
+        let (uid, gid) =
+            (rustix::fs::Uid::from_raw(process.user.uid), rustix::fs::Gid::from_raw(process.user.gid));
         rustix::fs::fchown(&stream, Some(uid), Some(gid))?;
     }
     Ok(stream)
 }
 
 /// libcontainer's errors name their causes in ways of their own; what users look for is at the end of the chain.
-pub(super) fn runtime(error: libcontainer::error::LibcontainerError) -> Error {
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
+pub(super) fn runtime(error: LibcontainerError) -> Error {
     Error::Runtime(super::with_causes(&error))
 }

@@ -102,7 +102,9 @@ impl Keeper {
                     let _ = answer.send(result.map(|()| descriptors).map_err(Error::Refused));
                 }
             }
-            Message::State { container, state } => self.publish(|pod| drop(pod.containers.insert(container, state))),
+            Message::State { container, state } => {
+                self.publish(|pod| drop(pod.containers.insert(container, state)));
+            }
             Message::Deleted { container } => self.publish(|pod| drop(pod.containers.remove(&container))),
             Message::ExecEnded { exec, ended } => {
                 if let Some(waiting) = pending.execs.remove(&exec) {

@@ -45,7 +45,11 @@ impl Link {
     }
 
     /// `None` when the shim ended without a word.
-    async fn greeted(pod: &str, socket: OwnedFd, child: Option<Child>) -> Result<Option<(Self, Hello)>, Error> {
+    async fn greeted(
+        pod: &str,
+        socket: OwnedFd,
+        child: Option<Child>,
+    ) -> Result<Option<(Self, Hello)>, Error> {
         // SAFETY: an `OwnedFd` keeps its descriptor open, the same one, until it is dropped.
         let socket = unsafe { AsyncFd::register(socket) };
         let socket = socket.map_err(|error| Error::Spawn { pod: pod.to_owned(), source: error.into() })?;
@@ -54,7 +58,9 @@ impl Link {
             Ok(Some((Message::Hello { version: VERSION, sandbox, containers }, _))) => {
                 Ok(Some((link, Hello { sandbox, containers })))
             }
-            Ok(Some((Message::Hello { version, .. }, _))) => Err(Error::Version { pod: pod.to_owned(), version }),
+            Ok(Some((Message::Hello { version, .. }, _))) => {
+                Err(Error::Version { pod: pod.to_owned(), version })
+            }
             _ => {
                 link.ended().await;
                 Ok(None)

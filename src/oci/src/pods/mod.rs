@@ -33,11 +33,19 @@ pub enum Error {
     #[error("there is a pod {0} already")]
     Exists(String),
     #[error("cannot prepare {path}")]
-    Folder { path: PathBuf, #[source] source: io::Error },
+    Folder {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
     #[error(transparent)]
     File(#[from] FileError),
     #[error("cannot start the shim of pod {pod}")]
-    Spawn { pod: String, #[source] source: io::Error },
+    Spawn {
+        pod: String,
+        #[source]
+        source: io::Error,
+    },
     #[error("the shim of pod {pod} ended: {log}")]
     Shim { pod: String, log: String },
     #[error("the shim of pod {pod} speaks version {version}")]
@@ -59,7 +67,11 @@ pub enum Error {
     #[error(transparent)]
     Cgroup(#[from] cgroup::Error),
     #[error("cannot remove {path}")]
-    Remove { path: PathBuf, #[source] source: io::Error },
+    Remove {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
 }
 
 /// All pods below one folder.

@@ -259,7 +259,10 @@ impl Exec {
     }
 
     pub fn resize(&self, size: Size) -> Result<(), Error> {
-        self.terminal.as_ref().map_or(Ok(()), |terminal| crate::launch::resize(terminal, size)).map_err(Error::Streams)
+        self.terminal
+            .as_ref()
+            .map_or(Ok(()), |terminal| crate::launch::resize(terminal, size))
+            .map_err(Error::Streams)
     }
 
     pub async fn signal(&self, signal: i32) -> Result<(), Error> {

@@ -16,12 +16,14 @@ use crate::capabilities::{Capabilities, Capability};
 
 use super::profile::{Architecture, SYSCALLS, When};
 
-const LOAD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
-const AND: u16 = (libc::BPF_ALU | libc::BPF_AND | libc::BPF_K) as u16;
-const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
-const IF_EQUAL: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
-const IF_GREATER: u16 = (libc::BPF_JMP | libc::BPF_JGT | libc::BPF_K) as u16;
-const IF_AT_LEAST: u16 = (libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K) as u16;
+// Classic BPF, in the width that an instruction has for it: `BPF_LD | BPF_W | BPF_ABS` and so on.
+const LOAD: u16 = 0x20;
+const AND: u16 = 0x54;
+const RETURN: u16 = 0x06;
+const JUMP: u16 = 0x05;
+const IF_EQUAL: u16 = 0x15;
+const IF_GREATER: u16 = 0x25;
+const IF_AT_LEAST: u16 = 0x35;
 
 /// Offsets in `struct seccomp_data`. Arguments are 64 bits wide; all of our architectures are little-endian.
 const NUMBER: u32 = 0;
@@ -49,7 +51,7 @@ pub(super) fn compile(capabilities: Capabilities) -> Vec<libc::sock_filter> {
         let body = for_architecture(*architecture, capabilities);
         // Over the body in one far jump: a conditional one reaches 255 instructions at most.
         program.push(jump(IF_EQUAL, architecture.audit(), 1, 0));
-        program.push(statement((libc::BPF_JMP | libc::BPF_JA) as u16, count(&body)));
+        program.push(statement(JUMP, count(&body)));
         program.extend(body);
     }
     program.push(verdict(Verdict::Refuse(libc::ENOSYS)));
@@ -106,7 +108,9 @@ fn conditions(when: When, capabilities: Capabilities) -> Option<Vec<libc::sock_f
             verdict(Verdict::Allow),
         ]),
         When::ByPersonality => {
-            let known = PERSONALITIES.into_iter().flat_map(|value| [jump(IF_EQUAL, value, 0, 1), verdict(Verdict::Allow)]);
+            let known = PERSONALITIES
+                .into_iter()
+                .flat_map(|value| [jump(IF_EQUAL, value, 0, 1), verdict(Verdict::Allow)]);
             Some([argument].into_iter().chain(known).chain([verdict(Verdict::Refuse(libc::EPERM))]).collect())
         }
         When::Always | When::With(_) | When::ByFlags | When::HiddenFlags => None,
@@ -207,8 +211,10 @@ mod tests {
     fn answer(capabilities: Capabilities, call: &str, argument: u32) -> [u32; 2] {
         let program = compile(capabilities);
         [0, 1].map(|index| {
-            let architecture = Architecture::NATIVE_AND_COMPATIBLE[index % Architecture::NATIVE_AND_COMPATIBLE.len()];
-            let number = SYSCALLS.iter().find(|(name, ..)| *name == call).and_then(|row| architecture.number(&row.2));
+            let architecture =
+                Architecture::NATIVE_AND_COMPATIBLE[index % Architecture::NATIVE_AND_COMPATIBLE.len()];
+            let number =
+                SYSCALLS.iter().find(|(name, ..)| *name == call).and_then(|row| architecture.number(&row.2));
             run(&program, architecture.audit(), number.unwrap(), argument)
         })
     }
@@ -233,7 +239,8 @@ mod tests {
                 };
                 let looks_at_arguments = |number| {
                     SYSCALLS.iter().any(|(_, when, numbers)| {
-                        architecture.number(numbers) == Some(number) && conditions(*when, capabilities).is_some()
+                        architecture.number(numbers) == Some(number)
+                            && conditions(*when, capabilities).is_some()
                     })
                 };
                 for number in (0..600).filter(|number| !looks_at_arguments(*number)) {
@@ -271,6 +278,9 @@ mod tests {
 
     #[test]
     fn a_foreign_architecture_has_no_calls() {
-        assert_eq!(run(&compile(DEFAULT), 0x1234, 0, 0), libc::SECCOMP_RET_ERRNO | libc::ENOSYS.cast_unsigned());
+        assert_eq!(
+            run(&compile(DEFAULT), 0x1234, 0, 0),
+            libc::SECCOMP_RET_ERRNO | libc::ENOSYS.cast_unsigned()
+        );
     }
 }

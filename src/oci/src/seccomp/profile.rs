@@ -54,7 +54,7 @@ impl Architecture {
 /// The architecture has no such call.
 const NONE: u32 = u32::MAX;
 
-use When::{Always, ByFlags, ByFamily, ByPersonality, HiddenFlags, With};
+use When::{Always, ByFamily, ByFlags, ByPersonality, HiddenFlags, With};
 
 /// Numbers for x86-64, x86, aarch64 and arm.
 #[rustfmt::skip]

@@ -26,7 +26,13 @@ impl Clients {
     }
 
     /// An agent that does not read its messages is cut off: it will connect again and be told the state of everything.
-    pub(super) fn send(&mut self, token: Token, message: &Message, descriptors: &[BorrowedFd<'_>], poller: &Poller) {
+    pub(super) fn send(
+        &mut self,
+        token: Token,
+        message: &Message,
+        descriptors: &[BorrowedFd<'_>],
+        poller: &Poller,
+    ) {
         let Some(connection) = self.0.get(&token) else { return };
         if protocol::send(connection.as_fd(), message, descriptors).is_err() {
             self.drop(token, poller);

@@ -87,11 +87,15 @@ impl Container {
             self.stdin = Some(open_pipe(&self.folder.stream("stdin"), OFlags::RDWR)?);
         }
         let streams = [Stream::Stdout, Stream::Stderr];
-        streams.into_iter().map(|stream| Ok((stream, open_pipe(&self.folder.stream(stream.name()), OFlags::RDONLY)?))).collect()
+        streams
+            .into_iter()
+            .map(|stream| Ok((stream, open_pipe(&self.folder.stream(stream.name()), OFlags::RDONLY)?)))
+            .collect()
     }
 
     pub(super) fn signal(&self, signal: i32) -> io::Result<()> {
-        let process = self.process.as_ref().ok_or_else(|| io::Error::other("the container is not running"))?;
+        let process =
+            self.process.as_ref().ok_or_else(|| io::Error::other("the container is not running"))?;
         send(process, signal)
     }
 
@@ -104,7 +108,8 @@ impl Container {
 }
 
 pub(super) fn send(process: &OwnedFd, signal: i32) -> io::Result<()> {
-    let signal = Signal::from_named_raw(signal).ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
+    let signal =
+        Signal::from_named_raw(signal).ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
     Ok(pidfd_send_signal(process, signal)?)
 }
 

@@ -92,7 +92,8 @@ impl LogFile {
             eprintln!("shim: cannot open log {}: {error}", self.log.path.display());
         }
         self.file = opened.ok();
-        self.size = self.file.as_ref().and_then(|file| file.metadata().ok()).map_or(0, |metadata| metadata.len());
+        self.size =
+            self.file.as_ref().and_then(|file| file.metadata().ok()).map_or(0, |metadata| metadata.len());
     }
 
     pub(super) fn append(&mut self, lines: &[u8]) {
@@ -122,7 +123,8 @@ fn append_to(path: &Path) -> io::Result<File> {
 
 /// Names old files as the kubelet does, so that whoever reads or removes pod logs finds them.
 fn set_aside(log: &Log, now: SystemTime) -> io::Result<()> {
-    let (Some(folder), Some(name)) = (log.path.parent(), log.path.file_name().and_then(|name| name.to_str())) else {
+    let (Some(folder), Some(name)) = (log.path.parent(), log.path.file_name().and_then(|name| name.to_str()))
+    else {
         return Err(io::ErrorKind::InvalidInput.into());
     };
     let mut old = Vec::new();
@@ -217,7 +219,8 @@ mod tests {
         for number in 0..6 {
             file.append(format!("line {number}\n").as_bytes());
         }
-        let mut names: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
+        let mut names: Vec<_> =
+            fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
         names.sort();
         let texts: Vec<_> = names.iter().map(|path| fs::read_to_string(path).unwrap()).collect();
         assert_eq!(texts, ["line 5\n", "line 3\n", "line 4\n"]);

@@ -5,12 +5,16 @@
 //! finds everything on disk: containers and their output pipes do not depend on the shim's life. Only a container's terminal
 //! does, as there is no way to keep a terminal open without a process.
 
+mod adoption;
 mod children;
 mod clients;
 mod container;
+mod execs;
+mod lifecycle;
 mod log;
 mod output;
 mod poller;
+mod routing;
 mod server;
 pub(crate) mod socket;
 
@@ -31,7 +35,9 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let done = match words.as_slice() {
         // What is started must not inherit that the shim takes SIGCHLD by other means.
         ["launch" | "init", ..] if let Err(error) = children::unblock_signals() => Err(error.to_string()),
-        ["serve", folder] => server::serve(PathBuf::from(folder)).map_err(|error| launch::with_causes(&error)),
+        ["serve", folder] => {
+            server::serve(PathBuf::from(folder)).map_err(|error| launch::with_causes(&error))
+        }
         ["launch", folder, job @ ..] => match Job::parse(job) {
             Some(job) => launch::run(PathBuf::from(folder), &job).map_err(|error| error.to_string()),
             None => Err("unknown job".to_owned()),

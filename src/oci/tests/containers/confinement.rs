@@ -8,8 +8,15 @@ use oci::{Device, Mount, Propagation, SeccompProfile};
 use crate::ground::{Ground, run};
 
 crate::tests![
-    capabilities_are_the_default_ones, a_denied_call_gives_eperm, an_unprivileged_user, the_root_filesystem_is_read_only,
-    proc_and_sys_are_guarded, devices_are_few, a_privileged_container, mounts_are_seen_as_told, propagation_is_per_mount,
+    capabilities_are_the_default_ones,
+    a_denied_call_gives_eperm,
+    an_unprivileged_user,
+    the_root_filesystem_is_read_only,
+    proc_and_sys_are_guarded,
+    devices_are_few,
+    a_privileged_container,
+    mounts_are_seen_as_told,
+    propagation_is_per_mount,
     control_groups_are_read_only,
 ];
 
@@ -19,8 +26,13 @@ async fn capabilities_are_the_default_ones(ground: &Ground) {
     run(&pod, &ground.shell("app", script)).await;
     let log = ground.log("app");
     for line in [
-        "CapInh:\t0000000000000000", "CapPrm:\t00000000a80425fb", "CapEff:\t00000000a80425fb", "CapBnd:\t00000000a80425fb",
-        "CapAmb:\t0000000000000000", "NoNewPrivs:\t0", "Seccomp:\t2",
+        "CapInh:\t0000000000000000",
+        "CapPrm:\t00000000a80425fb",
+        "CapEff:\t00000000a80425fb",
+        "CapBnd:\t00000000a80425fb",
+        "CapAmb:\t0000000000000000",
+        "NoNewPrivs:\t0",
+        "Seccomp:\t2",
     ] {
         assert!(log.contains(&format!("stdout F {line}")), "{line}: {log:?}");
     }
@@ -44,7 +56,8 @@ async fn a_denied_call_gives_eperm(ground: &Ground) {
 
 async fn an_unprivileged_user(ground: &Ground) {
     let pod = ground.pod().await;
-    let mut spec = ground.shell("app", "id; grep CapEff /proc/self/status; echo out > /dev/stdout; echo err > /dev/stderr");
+    let mut spec = ground
+        .shell("app", "id; grep CapEff /proc/self/status; echo out > /dev/stdout; echo err > /dev/stderr");
     (spec.process.user.uid, spec.process.user.gid) = (1000, 1001);
     spec.process.user.additional_gids = vec![2000];
     assert_eq!(run(&pod, &spec).await.code, 0);
@@ -83,7 +96,10 @@ async fn devices_are_few(ground: &Ground) {
         vec![Device { host: "/dev/zero".into(), container: "/dev/seen".into(), permissions: "r".to_owned() }];
     run(&pod, &spec).await;
     let log = ground.log("app");
-    assert!(log.iter().any(|line| line.contains("/tmp/mem") && line.contains("Operation not permitted")), "{log:?}");
+    assert!(
+        log.iter().any(|line| line.contains("/tmp/mem") && line.contains("Operation not permitted")),
+        "{log:?}"
+    );
     assert!(log.contains(&"stdout F 4".to_owned()) && log.contains(&"stdout F 2".to_owned()), "{log:?}");
 }
 
@@ -115,9 +131,14 @@ fn mount(ground: &Ground, name: &str, destination: &str) -> Mount {
 
 async fn mounts_are_seen_as_told(ground: &Ground) {
     let pod = ground.pod().await;
-    let mut spec = ground.shell("app", "cat /etc/config; echo kept > /data/file; touch /fixed/x; echo shared > /dev/shm/x");
+    let mut spec = ground
+        .shell("app", "cat /etc/config; echo kept > /data/file; touch /fixed/x; echo shared > /dev/shm/x");
     fs::write(ground.path().join("config"), "configured\n").unwrap();
-    let file = Mount { source: ground.path().join("config"), read_only: true, ..mount(ground, "unused", "/etc/config") };
+    let file = Mount {
+        source: ground.path().join("config"),
+        read_only: true,
+        ..mount(ground, "unused", "/etc/config")
+    };
     let fixed = Mount { read_only: true, recursive_read_only: true, ..mount(ground, "fixed", "/fixed") };
     spec.mounts = vec![file, mount(ground, "data", "/data"), fixed];
     run(&pod, &spec).await;

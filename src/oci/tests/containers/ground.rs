@@ -38,7 +38,11 @@ impl Ground {
         let bin = folder.path().join("rootfs/bin");
         fs::create_dir_all(&bin).unwrap();
         fs::copy(BUSYBOX, bin.join("busybox")).unwrap();
-        for applet in ["sh", "cat", "echo", "sleep", "id", "ls", "hostname", "mount", "unshare", "touch", "kill", "grep", "dd", "tail", "seq", "yes", "head", "stty", "tty", "ps", "mknod", "ip", "stat", "pwd", "true", "printf", "sync", "chroot", "wc", "tr", "readlink"] {
+        for applet in [
+            "sh", "cat", "echo", "sleep", "id", "ls", "hostname", "mount", "unshare", "touch", "kill",
+            "grep", "dd", "tail", "seq", "yes", "head", "stty", "tty", "ps", "mknod", "ip", "stat", "pwd",
+            "true", "printf", "sync", "chroot", "wc", "tr", "readlink",
+        ] {
             symlink("busybox", bin.join(applet)).unwrap();
         }
         for name in ["proc", "dev", "sys", "tmp", "etc"] {
@@ -122,7 +126,8 @@ pub(crate) fn processes_with(word: &str) -> Vec<i32> {
         let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         String::from_utf8_lossy(&line).contains(word)
     };
-    let pids = fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let pids =
+        fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     pids.filter(|pid| *pid != i32::try_from(std::process::id()).unwrap()).filter(names_it).collect()
 }
 

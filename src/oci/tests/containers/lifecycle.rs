@@ -8,10 +8,20 @@ use oci::{ContainerState, Error, PidNamespace, PodSpec, Process, Sandbox};
 use crate::ground::{Ground, processes_with, run, shell, shim_pid};
 
 crate::tests![
-    exit_codes_and_times, a_signal_ends_a_container, the_log_is_complete_when_the_end_is_known, a_missing_program_is_named,
-    a_container_may_be_restarted_under_a_new_id, memory_runs_out, limits_are_in_force, the_pod_s_namespaces,
-    one_pid_namespace_for_the_pod, removal_leaves_nothing, many_containers_in_one_pod, an_unknown_container_is_refused,
-    sysctls_are_the_pod_s_own, a_shim_is_small,
+    exit_codes_and_times,
+    a_signal_ends_a_container,
+    the_log_is_complete_when_the_end_is_known,
+    a_missing_program_is_named,
+    a_container_may_be_restarted_under_a_new_id,
+    memory_runs_out,
+    limits_are_in_force,
+    the_pod_s_namespaces,
+    one_pid_namespace_for_the_pod,
+    removal_leaves_nothing,
+    many_containers_in_one_pod,
+    an_unknown_container_is_refused,
+    sysctls_are_the_pod_s_own,
+    a_shim_is_small,
 ];
 
 async fn exit_codes_and_times(ground: &Ground) {
@@ -65,7 +75,8 @@ async fn the_log_is_complete_when_the_end_is_known(ground: &Ground) {
     assert!(log.contains(&"stdout P unended".to_owned()));
     // A line of 40000 bytes is three parts.
     run(&pod, &ground.shell("long", "head -c 40000 /dev/zero | tr '\\0' x; echo")).await;
-    let parts: Vec<_> = ground.log("long").iter().map(|line| (line[7..8].to_owned(), line.len() - 9)).collect();
+    let parts: Vec<_> =
+        ground.log("long").iter().map(|line| (line[7..8].to_owned(), line.len() - 9)).collect();
     assert_eq!(parts, [("P".to_owned(), 16384), ("P".to_owned(), 16384), ("F".to_owned(), 7232)]);
 }
 
@@ -80,7 +91,10 @@ async fn a_missing_program_is_named(ground: &Ground) {
     spec.id = "path".into();
     pod.create_container(&spec).await.unwrap();
     let error = pod.start("path").await.unwrap_err().to_string();
-    assert!(error.contains("exec: \"/nothing/here\": stat /nothing/here: no such file or directory"), "{error}");
+    assert!(
+        error.contains("exec: \"/nothing/here\": stat /nothing/here: no such file or directory"),
+        "{error}"
+    );
     assert!(matches!(pod.state().borrow().containers["app"], ContainerState::Created { .. }));
     pod.delete("app").await.unwrap();
 }
@@ -122,7 +136,9 @@ async fn limits_are_in_force(ground: &Ground) {
     let usage = ground.cgroup(&hierarchy, "app").usage().unwrap();
     assert!(usage.pids >= 1 && usage.memory_bytes > 0 && usage.memory_bytes <= 64 << 20, "{usage:?}");
     let exec = oci::ExecSpec {
-        process: shell("cat /proc/1/oom_score_adj; i=0; while [ $i -lt 9 ]; do sleep 1000 >/dev/null 2>&1 & i=$((i+1)); done"),
+        process: shell(
+            "cat /proc/1/oom_score_adj; i=0; while [ $i -lt 9 ]; do sleep 1000 >/dev/null 2>&1 & i=$((i+1)); done",
+        ),
     };
     let (code, output) = crate::streams::output_of(&pod, "app", &exec).await;
     assert!(output.starts_with("500\n"), "{output}");
@@ -216,7 +232,14 @@ async fn sysctls_are_the_pod_s_own(ground: &Ground) {
     spec.sysctls.insert("net.ipv4.ip_unprivileged_port_start".into(), "80".into());
     spec.sysctls.insert("kernel.shm_rmid_forced".into(), "1".into());
     let pod = ground.pods().create_pod(spec).await.unwrap();
-    run(&pod, &ground.shell("app", "cat /proc/sys/net/ipv4/ip_unprivileged_port_start /proc/sys/kernel/shm_rmid_forced")).await;
+    run(
+        &pod,
+        &ground.shell(
+            "app",
+            "cat /proc/sys/net/ipv4/ip_unprivileged_port_start /proc/sys/kernel/shm_rmid_forced",
+        ),
+    )
+    .await;
     assert_eq!(ground.log("app"), ["stdout F 80", "stdout F 1"]);
     pod.remove().await.unwrap();
     let mut spec = ground.pod_spec();
@@ -237,6 +260,10 @@ async fn a_shim_is_small(ground: &Ground) {
         line.split_ascii_whitespace().nth(1).unwrap().parse::<u64>().unwrap()
     };
     let own = kilobytes("Private_Dirty:");
-    println!("shim with one container: Rss {} kB, Pss {} kB, private dirty {own} kB", kilobytes("Rss:"), kilobytes("Pss:"));
+    println!(
+        "shim with one container: Rss {} kB, Pss {} kB, private dirty {own} kB",
+        kilobytes("Rss:"),
+        kilobytes("Pss:")
+    );
     assert!(own < 4096);
 }

@@ -3,6 +3,8 @@
 //! Needs root and Debian's `busybox-static`; without them every test says that it was skipped. `cargo test -p oci --test
 //! containers -- WORD` runs the tests whose names hold WORD.
 
+#![expect(clippy::unwrap_used, reason = "tests, though they have a main function")]
+
 mod confinement;
 mod ground;
 mod lifecycle;
@@ -35,9 +37,11 @@ fn main() -> ExitCode {
         println!("skipped: {reason}");
         return ExitCode::SUCCESS;
     }
-    let words: Vec<String> = arguments.filter_map(|word| word.into_string().ok()).filter(|word| !word.starts_with('-')).collect();
+    let words: Vec<String> =
+        arguments.filter_map(|word| word.into_string().ok()).filter(|word| !word.starts_with('-')).collect();
     let all = [lifecycle::TESTS, streams::TESTS, confinement::TESTS, recovery::TESTS].concat();
-    let chosen = all.into_iter().filter(|(name, _)| words.is_empty() || words.iter().any(|word| name.contains(word)));
+    let chosen =
+        all.into_iter().filter(|(name, _)| words.is_empty() || words.iter().any(|word| name.contains(word)));
     let failed: Vec<&str> = chosen.filter(|(name, test)| !run(name, *test)).map(|(name, _)| name).collect();
     if failed.is_empty() {
         return ExitCode::SUCCESS;

@@ -9,8 +9,13 @@ use crate::lifecycle::await_log;
 use crate::streams::output_of;
 
 crate::tests![
-    the_agent_comes_back, an_exit_while_the_agent_was_away, a_killed_shim_is_replaced, an_end_that_nobody_saw,
-    a_killed_shim_loses_no_output_written_later, everything_is_killed, a_restart_of_the_machine,
+    the_agent_comes_back,
+    an_exit_while_the_agent_was_away,
+    a_killed_shim_is_replaced,
+    an_end_that_nobody_saw,
+    a_killed_shim_loses_no_output_written_later,
+    everything_is_killed,
+    a_restart_of_the_machine,
 ];
 
 const TICKING: &str = "echo ready; while [ ! -e /tmp/stop ]; do sleep 0.05; done; echo over; exit 4";
@@ -78,7 +83,10 @@ async fn a_killed_shim_is_replaced(ground: &Ground) {
     replaced(ground, &pod).await;
     assert_eq!(running_pid(&pod), pid);
     assert_eq!(inode(&pod), netns, "the same namespaces");
-    assert_eq!(output_of(&pod, "app", &ExecSpec { process: shell("hostname") }).await, (0, "web-0\n".to_owned()));
+    assert_eq!(
+        output_of(&pod, "app", &ExecSpec { process: shell("hostname") }).await,
+        (0, "web-0\n".to_owned())
+    );
     assert_eq!(run(&pod, &ground.shell("another", "exit 2")).await.code, 2);
     pod.signal("app", libc::SIGKILL).await.unwrap();
     let exit = pod.wait("app").await.unwrap();

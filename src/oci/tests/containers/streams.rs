@@ -7,8 +7,14 @@ use crate::ground::{Ground, run, shell};
 use crate::lifecycle::await_log;
 
 crate::tests![
-    an_exec_has_streams_and_a_code, an_exec_reads_its_input, an_exec_on_a_terminal, an_exec_is_confined_too,
-    attached_output_and_input, a_slow_client_loses_nothing, a_container_on_a_terminal, execs_leave_no_files,
+    an_exec_has_streams_and_a_code,
+    an_exec_reads_its_input,
+    an_exec_on_a_terminal,
+    an_exec_is_confined_too,
+    attached_output_and_input,
+    a_slow_client_loses_nothing,
+    a_container_on_a_terminal,
+    execs_leave_no_files,
 ];
 
 const ALL: Wanted = Wanted { stdin: true, stdout: true, stderr: true };
@@ -66,7 +72,10 @@ async fn an_exec_reads_its_input(ground: &Ground) {
 
 async fn an_exec_on_a_terminal(ground: &Ground) {
     let pod = running(ground, &ground.shell("app", "sleep 1000")).await;
-    let process = Process { terminal: Some(Size { columns: 91, rows: 33 }), ..shell("tty; stty size; read word; stty size; echo $word $TERM") };
+    let process = Process {
+        terminal: Some(Size { columns: 91, rows: 33 }),
+        ..shell("tty; stty size; read word; stty size; echo $word $TERM")
+    };
     let mut exec = pod.exec("app", &ExecSpec { process }, ALL).await.unwrap();
     let mut streams = exec.take_streams();
     let mut output = streams.stdout.take().unwrap();
@@ -87,12 +96,20 @@ async fn an_exec_on_a_terminal(ground: &Ground) {
 
 async fn an_exec_is_confined_too(ground: &Ground) {
     let pod = running(ground, &ground.shell("app", "sleep 1000")).await;
-    let mut process = shell("grep -E 'CapEff|CapBnd|^Seccomp:|NoNewPrivs' /proc/self/status; id -u; echo x > /dev/stdout");
+    let mut process =
+        shell("grep -E 'CapEff|CapBnd|^Seccomp:|NoNewPrivs' /proc/self/status; id -u; echo x > /dev/stdout");
     process.user.uid = 1000;
     process.no_new_privileges = true;
     let (code, output) = output_of(&pod, "app", &ExecSpec { process }).await;
     assert_eq!(code, 0, "{output}");
-    for line in ["CapEff:\t0000000000000000", "CapBnd:\t00000000a80425fb", "NoNewPrivs:\t1", "Seccomp:\t2", "1000", "x"] {
+    for line in [
+        "CapEff:\t0000000000000000",
+        "CapBnd:\t00000000a80425fb",
+        "NoNewPrivs:\t1",
+        "Seccomp:\t2",
+        "1000",
+        "x",
+    ] {
         assert!(output.lines().any(|other| other == line), "{line}: {output}");
     }
 }

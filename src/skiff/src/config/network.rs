@@ -39,7 +39,7 @@ pub(crate) enum Error {
     DnsTaken { address: IpAddr },
 }
 
-/// Which of the ten addresses of a family's Service network DNS has when nothing else is said, as in k3s.
+/// The address of DNS in each Service network unless another is given, as in k3s.
 const DNS_INDEX: u128 = 10;
 
 impl NetworkArgs {

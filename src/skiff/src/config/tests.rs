@@ -134,6 +134,7 @@ fn the_highest_layer_counts() {
 fn defaults() {
     let config = Machine::new().file("config.yaml", "").server(&[]);
     let expected = json!({
+        "hostName": "host",
         "dataDir": "/var/lib/skiff",
         "membership": {"found": {"token": null}},
         "httpsListenPort": 6443,

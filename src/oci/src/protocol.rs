@@ -12,7 +12,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
-    SendFlags, recvmsg, sendmsg,
+    SendFlags, recv, recvmsg, sendmsg,
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -121,8 +121,6 @@ pub(crate) enum Report {
     },
 }
 
-/// No message comes near: the largest names every container of a pod.
-const LARGEST: usize = 64 << 10;
 /// An exec sends four.
 const MOST_DESCRIPTORS: usize = 4;
 
@@ -144,7 +142,9 @@ pub(crate) fn send(
 
 /// The next message; `None` when the other side is gone. `WouldBlock` when the socket does not block and has none.
 pub(crate) fn receive<T: DeserializeOwned>(socket: BorrowedFd<'_>) -> io::Result<Option<(T, Vec<OwnedFd>)>> {
-    let mut bytes = vec![0; LARGEST];
+    // As much as it takes: a shim must not touch memory for the largest message there could be.
+    let (_, length) = recv(socket, &mut [0; 0][..], RecvFlags::PEEK | RecvFlags::TRUNC)?;
+    let mut bytes = vec![0; length];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_DESCRIPTORS))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
     let received =

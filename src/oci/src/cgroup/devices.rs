@@ -74,6 +74,9 @@ const fn instruction(code: u8, to: u8, from: u8, offset: i16, immediate: i32) ->
     Instruction { code, registers: to | from << 4, offset, immediate }
 }
 
+const YES: [Instruction; 2] = [instruction(MOVE, ANSWER, 0, 0, 1), instruction(EXIT, 0, 0, 0, 0)];
+const NO: [Instruction; 2] = [instruction(MOVE, ANSWER, 0, 0, 0), instruction(EXIT, 0, 0, 0, 0)];
+
 fn program(rules: &[DeviceRule]) -> Vec<Instruction> {
     let mut program = vec![
         instruction(LOAD_WORD, KIND, QUESTION, 0, 0),
@@ -85,8 +88,13 @@ fn program(rules: &[DeviceRule]) -> Vec<Instruction> {
     ];
     for rule in rules {
         let mut tests = tests(rule);
-        // Each test jumps past the rule's own "yes", which is two instructions after the last test.
-        let (last, width) = (tests.len(), 2);
+        if tests.is_empty() {
+            // Everything fits, and the kernel takes no program with instructions that are never reached.
+            program.extend(YES);
+            return program;
+        }
+        // Each test jumps past the rule's own "yes", which comes after the last test.
+        let (last, width) = (tests.len(), YES.len());
         for (position, test) in tests.iter_mut().enumerate() {
             if test.code == IF_NOT_EQUAL {
                 test.offset =
@@ -94,9 +102,9 @@ fn program(rules: &[DeviceRule]) -> Vec<Instruction> {
             }
         }
         program.extend(tests);
-        program.extend([instruction(MOVE, ANSWER, 0, 0, 1), instruction(EXIT, 0, 0, 0, 0)]);
+        program.extend(YES);
     }
-    program.extend([instruction(MOVE, ANSWER, 0, 0, 0), instruction(EXIT, 0, 0, 0, 0)]);
+    program.extend(NO);
     program
 }
 
@@ -246,6 +254,8 @@ mod tests_of_rules {
     fn all_devices_are_all_devices() {
         assert_eq!(run(&program(&[rule('a', None, None, "rwm")]), 1, 7, 253, 9), 1);
         assert_eq!(run(&program(&[]), 1, 1, 1, 1), 0);
+        let more = [rule('a', None, None, "rwm"), rule('c', Some(1), None, "r")];
+        assert_eq!(program(&more).len(), program(&more[..1]).len(), "nothing after it can be reached");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What a test stands on: a folder, a root filesystem, a control group; and proof that nothing of it is left.
 
 use std::fs;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -8,6 +9,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use oci::cgroup::{Cgroup, Hierarchy};
 use oci::{ContainerSpec, Exit, Log, Pod, PodSpec, Pods, Process};
+use rustix::fs::inotify;
+use tokio::io::unix::AsyncFd;
 
 const BUSYBOX: &str = "/bin/busybox";
 
@@ -37,6 +40,7 @@ impl Ground {
         let cgroup = PathBuf::from(format!("/oci-test-{}-{number}", std::process::id()));
         let bin = folder.path().join("rootfs/bin");
         fs::create_dir_all(&bin).unwrap();
+        fs::create_dir(folder.path().join("logs")).unwrap();
         fs::copy(BUSYBOX, bin.join("busybox")).unwrap();
         for applet in [
             "sh", "cat", "echo", "sleep", "id", "ls", "hostname", "mount", "unshare", "touch", "kill",
@@ -90,7 +94,7 @@ impl Ground {
     /// The log's lines without their times: stream, tag, text.
     pub(crate) fn log(&self, id: &str) -> Vec<String> {
         let text = fs::read_to_string(self.log_path(id)).unwrap();
-        text.lines().map(|line| line.split_once(' ').unwrap().1.to_owned()).collect()
+        text.lines().filter_map(|line| Some(line.split_once(' ')?.1.to_owned())).collect()
     }
 
     pub(crate) fn cgroup<'a>(&self, hierarchy: &'a Hierarchy, container: &str) -> Cgroup<'a> {
@@ -151,4 +155,23 @@ pub(crate) async fn run(pod: &Pod, spec: &ContainerSpec) -> Exit {
     pod.create_container(spec).await.unwrap();
     pod.start(&spec.id).await.unwrap();
     pod.wait(&spec.id).await.unwrap()
+}
+
+/// Tells when files in a folder change, so that nothing needs to look again and again.
+pub(crate) struct Changes(AsyncFd<OwnedFd>);
+
+impl Changes {
+    pub(crate) fn of(folder: &Path) -> Self {
+        let watcher = inotify::init(inotify::CreateFlags::NONBLOCK | inotify::CreateFlags::CLOEXEC).unwrap();
+        let flags = inotify::WatchFlags::MODIFY | inotify::WatchFlags::MOVED_TO | inotify::WatchFlags::CREATE;
+        inotify::add_watch(&watcher, folder, flags).unwrap();
+        // SAFETY: an `OwnedFd` keeps its descriptor open, the same one, until it is dropped.
+        Self(unsafe { AsyncFd::register(watcher) }.unwrap())
+    }
+
+    pub(crate) async fn next(&self) {
+        let mut ready = self.0.readable().await.unwrap();
+        while rustix::io::read(&self.0, &mut [0; 4096]).is_ok() {}
+        ready.clear_ready();
+    }
 }

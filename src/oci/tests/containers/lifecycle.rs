@@ -5,7 +5,7 @@ use std::fs;
 use oci::cgroup::{Hierarchy, Limits};
 use oci::{ContainerState, Error, PidNamespace, PodSpec, Process, Sandbox};
 
-use crate::ground::{Ground, processes_with, run, shell, shim_pid};
+use crate::ground::{Changes, Ground, processes_with, run, shell, shim_pid};
 
 crate::tests![
     exit_codes_and_times,
@@ -55,11 +55,11 @@ async fn a_signal_ends_a_container(ground: &Ground) {
     assert!(pod.signal("other", libc::SIGKILL).await.is_err());
 }
 
-/// Waits for a line by attaching: no polling, and it fails with the container's end.
+/// Waits until the container has said `line`.
 pub(crate) async fn await_log(ground: &Ground, id: &str, line: &str) {
-    // The shim writes each line as it comes; the container said it before it went on, so it is only a matter of its turn.
+    let changes = Changes::of(&ground.path().join("logs"));
     while !ground.log(id).iter().any(|logged| logged == line) {
-        tokio::task::yield_now().await;
+        changes.next().await;
     }
 }
 

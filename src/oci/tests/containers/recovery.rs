@@ -4,7 +4,7 @@ use std::fs;
 
 use oci::{ContainerState, Error, ExecSpec, Sandbox};
 
-use crate::ground::{Ground, kill, run, shell, shim_pid};
+use crate::ground::{Changes, Ground, kill, run, shell, shim_pid};
 use crate::lifecycle::await_log;
 use crate::streams::output_of;
 
@@ -58,11 +58,12 @@ async fn an_exit_while_the_agent_was_away(ground: &Ground) {
         let pod = ground.pod().await;
         start(ground, &pod, TICKING).await;
     }
-    stop(ground);
     // The shim records the end whether or not anyone listens.
-    let record = ground.path().join("pods/web/containers/app/state.json");
-    while !fs::read_to_string(&record).unwrap().contains("exited") {
-        tokio::task::yield_now().await;
+    let folder = ground.path().join("pods/web/containers/app");
+    let changes = Changes::of(&folder);
+    stop(ground);
+    while !fs::read_to_string(folder.join("state.json")).unwrap().contains("exited") {
+        changes.next().await;
     }
     let (pods, _) = ground.pods().adopt().await.unwrap();
     assert_eq!(pods[0].wait("app").await.unwrap().code, 4);

@@ -110,6 +110,11 @@ impl ContainerFolder {
         durable::write(&self.0.join("state.json"), state)
     }
 
+    /// The state is written last.
+    pub(crate) fn is_on_record(&self) -> bool {
+        self.0.join("state.json").exists()
+    }
+
     /// libcontainer's own files.
     pub(crate) fn run(&self) -> PathBuf {
         self.0.join("run")

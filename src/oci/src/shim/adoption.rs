@@ -1,5 +1,6 @@
 //! Taking over from a shim that was killed: its containers run on, as children of the machine's init.
 
+use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
 
@@ -14,7 +15,10 @@ impl Server {
         for id in self.folder.container_ids()? {
             match Container::load(self.folder.container(&id)) {
                 Ok(container) => self.adopt_container(&id, container),
-                // One whose making was interrupted: it was never promised to anyone.
+                // Its making was interrupted before it was promised to anyone.
+                Err(_) if !self.folder.container(&id).is_on_record() => {
+                    fs::remove_dir_all(self.folder.container(&id).path())?;
+                }
                 Err(error) => eprintln!("shim: {}", with_causes(&error)),
             }
         }

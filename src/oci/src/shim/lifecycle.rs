@@ -28,17 +28,25 @@ impl Server {
     }
 
     pub(super) fn start(&mut self, id: &str, client: Token, sequence: u64) {
+        if let Err(message) = self.may_start(id) {
+            return self.reply(client, sequence, Err(message), &[]);
+        }
         if let Err(message) = self.try_start(id, client, sequence) {
             self.forget_streams(id);
             self.reply(client, sequence, Err(message), &[]);
         }
     }
 
+    fn may_start(&self, id: &str) -> Result<(), String> {
+        let container = self.containers.get(id).ok_or_else(|| unknown(id))?;
+        match container.state {
+            ContainerState::Created { .. } if !container.starting => Ok(()),
+            _ => Err(format!("container {id} was started already")),
+        }
+    }
+
     fn try_start(&mut self, id: &str, client: Token, sequence: u64) -> Result<(), String> {
         let container = self.containers.get_mut(id).ok_or_else(|| unknown(id))?;
-        if container.starting || !matches!(container.state, ContainerState::Created { .. }) {
-            return Err(format!("container {id} was started already"));
-        }
         container.starting = true;
         container.open_log();
         let has_terminal = container.has_terminal();

@@ -5,7 +5,7 @@ use std::fs;
 use oci::cgroup::{Hierarchy, Limits};
 use oci::{ContainerState, Error, PidNamespace, PodSpec, Process, Sandbox};
 
-use crate::ground::{Changes, Ground, processes_with, run, shell, shim_pid};
+use crate::ground::{Changes, Ground, processes_with, run, shell};
 
 crate::tests![
     exit_codes_and_times,
@@ -40,12 +40,15 @@ async fn exit_codes_and_times(ground: &Ground) {
 
 async fn a_signal_ends_a_container(ground: &Ground) {
     let pod = ground.pod().await;
-    let spec = ground.shell("app", "trap 'exit 7' TERM; echo ready; while :; do sleep 1000 & wait; done");
+    let spec =
+        ground.shell("app", "trap 'echo bye; exit 7' TERM; echo ready; while :; do sleep 1000 & wait; done");
     pod.create_container(&spec).await.unwrap();
     pod.start("app").await.unwrap();
     await_log(ground, "app", "stdout F ready").await;
+    assert!(matches!(pod.start("app").await, Err(Error::Refused(_))), "it runs");
     pod.signal("app", libc::SIGTERM).await.unwrap();
     assert_eq!(pod.wait("app").await.unwrap().code, 7);
+    assert_eq!(ground.log("app"), ["stdout F ready", "stdout F bye"]);
 
     pod.create_container(&ground.shell("other", "sleep 1000")).await.unwrap();
     pod.start("other").await.unwrap();
@@ -251,19 +254,29 @@ async fn sysctls_are_the_pod_s_own(ground: &Ground) {
 
 /// The figure is for people; the limit is far above it and only says that nothing large is held.
 async fn a_shim_is_small(ground: &Ground) {
-    let pod = ground.pod().await;
-    pod.create_container(&ground.shell("app", "sleep 1000")).await.unwrap();
-    pod.start("app").await.unwrap();
-    let rollup = fs::read_to_string(format!("/proc/{}/smaps_rollup", shim_pid(ground))).unwrap();
-    let kilobytes = |name: &str| {
-        let line = rollup.lines().find(|line| line.starts_with(name)).unwrap();
-        line.split_ascii_whitespace().nth(1).unwrap().parse::<u64>().unwrap()
-    };
-    let own = kilobytes("Private_Dirty:");
+    const PODS: u64 = 10;
+    let pods = ground.pods();
+    for number in 0..PODS {
+        let id = format!("web-{number}");
+        let spec = PodSpec { cgroup: ground.pod_spec().cgroup.with_file_name(&id), id, ..ground.pod_spec() };
+        let pod = pods.create_pod(spec).await.unwrap();
+        pod.create_container(&ground.shell("app", "sleep 1000")).await.unwrap();
+        pod.start("app").await.unwrap();
+    }
+    let shims = processes_with(ground.path().join("pods/web-").to_str().unwrap());
+    let rollups: Vec<_> =
+        shims.iter().map(|pid| fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap()).collect();
+    let mean = |name: &str| rollups.iter().map(|rollup| kilobytes(rollup, name)).sum::<u64>() / PODS;
+    let own = mean("Private_Dirty:");
     println!(
-        "shim with one container: Rss {} kB, Pss {} kB, private dirty {own} kB",
-        kilobytes("Rss:"),
-        kilobytes("Pss:")
+        "each of {PODS} shims: Rss {} kB, Pss {} kB, private dirty {own} kB",
+        mean("Rss:"),
+        mean("Pss:")
     );
     assert!(own < 4096);
+}
+
+fn kilobytes(rollup: &str, name: &str) -> u64 {
+    let line = rollup.lines().find(|line| line.starts_with(name)).unwrap();
+    line.split_ascii_whitespace().nth(1).unwrap().parse().unwrap()
 }

@@ -62,10 +62,10 @@ async fn an_unprivileged_user(ground: &Ground) {
     spec.process.user.additional_gids = vec![2000];
     assert_eq!(run(&pod, &spec).await.code, 0);
     let log = ground.log("app");
-    assert!(log[0].contains("uid=1000 gid=1001") && log[0].contains("2000"), "{log:?}");
-    assert_eq!(log[1], "stdout F CapEff:\t0000000000000000");
-    assert_eq!(log[2], "stdout F out");
-    assert!(log.contains(&"stderr F err".to_owned()));
+    assert!(log.iter().any(|line| line.contains("uid=1000 gid=1001") && line.contains("2000")), "{log:?}");
+    for line in ["stdout F CapEff:\t0000000000000000", "stdout F out", "stderr F err"] {
+        assert!(log.contains(&line.to_owned()), "{line}: {log:?}");
+    }
 }
 
 async fn the_root_filesystem_is_read_only(ground: &Ground) {
@@ -143,8 +143,8 @@ async fn mounts_are_seen_as_told(ground: &Ground) {
     spec.mounts = vec![file, mount(ground, "data", "/data"), fixed];
     run(&pod, &spec).await;
     let log = ground.log("app");
-    assert_eq!(log[0], "stdout F configured");
-    assert!(log[1].contains("Read-only file system"), "{log:?}");
+    assert!(log.contains(&"stdout F configured".to_owned()), "{log:?}");
+    assert!(log.iter().any(|line| line.contains("Read-only file system")), "{log:?}");
     assert_eq!(fs::read_to_string(ground.path().join("data/file")).unwrap(), "kept\n");
     run(&pod, &ground.shell("other", "cat /dev/shm/x")).await;
     assert_eq!(ground.log("other"), ["stdout F shared"], "one /dev/shm for the pod");
@@ -223,5 +223,5 @@ async fn control_groups_are_read_only(ground: &Ground) {
     run(&pod, &ground.shell("app", script)).await;
     let log = ground.log("app");
     assert!(log.iter().any(|line| line.contains("Read-only file system")), "{log:?}");
-    assert_eq!(log.last().unwrap(), "stdout F 1", "its own group, itself in it: {log:?}");
+    assert!(log.contains(&"stdout F 1".to_owned()), "its own group, itself in it: {log:?}");
 }

@@ -126,7 +126,10 @@ async fn attached_output_and_input(ground: &Ground) {
     let (stdout, stderr) = tokio::join!(read(streams.stdout), read(streams.stderr));
     assert_eq!((stdout.as_str(), stderr.as_str()), ("hello\n", "bye\n"));
     assert_eq!(pod.wait("app").await.unwrap().code, 0);
-    assert_eq!(ground.log("app"), ["stdout F hello", "stderr F bye"], "the log has it too");
+    let mut log = ground.log("app");
+    // Nothing orders one stream against the other.
+    log.sort();
+    assert_eq!(log, ["stderr F bye", "stdout F hello"], "the log has it too");
     assert!(pod.attach("app", ALL).await.is_err(), "it has ended");
 }
 

@@ -47,6 +47,16 @@ impl Command {
         self
     }
 
+    /// What a person would type for it.
+    pub(crate) fn line(&self) -> String {
+        let environment = self.environment.iter().map(|(name, value)| format!("{name}={value}"));
+        environment
+            .chain([self.program.clone()])
+            .chain(self.arguments.iter().cloned())
+            .collect::<Vec<_>>()
+            .join(" ")
+    }
+
     /// Beyond `PATH`, `HOME`, `LANG` and `RUST_BACKTRACE` the program gets only this.
     pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.environment.push((name.into(), value.into()));

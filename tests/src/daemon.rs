@@ -73,6 +73,22 @@ impl Daemon {
         line.with_context(|| format!("{} did not say it {why}:\n{}", self.shared.name, self.logs()))
     }
 
+    /// Hands every line to `show` as it comes, until the daemon ends.
+    pub fn show(&self, mut show: impl FnMut(&str)) -> Result<ExitStatus> {
+        let mut shown = 0;
+        loop {
+            let news = |state: &State| state.lines.len() > shown || state.life.status().is_some();
+            let state = self.wait_until(Duration::MAX, news);
+            let (lines, ended) = (state.lines[shown..].to_vec(), state.life.status());
+            drop(state);
+            lines.iter().for_each(|line| show(line));
+            shown += lines.len();
+            if let Some(status) = ended {
+                return Ok(status);
+            }
+        }
+    }
+
     pub fn wait_exit(&self, timeout: Duration) -> Result<ExitStatus> {
         let status = self.wait_until(timeout, |state| state.life.status().is_some()).life.status();
         status.with_context(|| format!("{} did not end in {timeout:?}:\n{}", self.shared.name, self.logs()))

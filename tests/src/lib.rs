@@ -22,6 +22,7 @@
 
 mod cgroup;
 mod clock;
+mod cluster;
 mod command;
 mod daemon;
 mod disk;
@@ -54,6 +55,7 @@ pub use registry::Registry;
 
 /// What the `lab` binary does beside the library: the lives of its own processes, and the interactive lab.
 pub mod role {
+    pub use crate::cluster::cluster;
     pub use crate::ground::guard;
     pub use crate::init::init;
     pub use crate::shell::{hold, shell};

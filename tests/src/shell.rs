@@ -46,7 +46,7 @@ fn greet(hosts: &[Host], commands: &Path) {
 }
 
 /// One command per machine: with arguments it runs those there, without it gives a shell.
-fn install_commands(hosts: &[Host], directory: &Path) -> Result<()> {
+pub(crate) fn install_commands(hosts: &[Host], directory: &Path) -> Result<()> {
     fs::create_dir(directory).with_context(|| format!("making {}", directory.display()))?;
     for host in hosts {
         let path = directory.join(host.name());

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use lab::role;
 
-const USAGE: &str = "usage: lab shell MACHINES";
+const USAGE: &str = "usage: lab shell MACHINES | lab cluster [ARGUMENT OF skiff server]...";
 
 fn main() -> ExitCode {
     match run() {
@@ -28,6 +28,7 @@ fn run() -> Result<ExitCode> {
                 .and_then(|code| u8::try_from(code).ok())
                 .map_or(ExitCode::FAILURE, ExitCode::from));
         }
+        ["cluster", ref server @ ..] => role::cluster(server)?,
         // What follows is for the lab itself and its tests.
         ["init"] => role::init()?,
         ["guard", directory] => role::guard(directory.as_ref())?,

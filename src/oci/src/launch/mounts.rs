@@ -9,7 +9,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, mkdirat, openat2};
+use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, mkdirat, openat2};
 use rustix::io::Errno;
 use rustix::mount::{
     MountFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, mount, mount_change, move_mount,
@@ -91,7 +91,7 @@ fn own_tree(staging: &Path) -> io::Result<()> {
 }
 
 fn place(copy: &OwnedFd, propagation: Propagation, at: &Path) -> io::Result<()> {
-    if rustix::fs::fstat(copy)?.st_mode & libc::S_IFMT == libc::S_IFDIR {
+    if FileType::from_raw_mode(fstat(copy)?.st_mode) == FileType::Directory {
         fs::create_dir(at)?;
     } else {
         File::create(at)?;

@@ -3,7 +3,7 @@
 use anyhow::bail;
 use serde::Serialize;
 
-use crate::config::{AgentArgs, AgentConfig, LogArgs, ServerArgs, ServerConfig};
+use crate::config::{AgentArgs, AgentConfig, LogArgs, Membership, ServerArgs, ServerConfig};
 use crate::exit::Exit;
 use crate::lifecycle::{self, Component};
 use crate::logs;
@@ -44,7 +44,16 @@ fn server_components(config: &ServerConfig) -> anyhow::Result<Vec<Component>> {
             "the node agent is not built yet: this version runs the control plane alone, with --disable-agent"
         )
     }
-    Ok(vec![control_plane::component(config)?])
+    // What cannot be done yet is refused: a server that came up without it would look as if it were.
+    match &config.membership {
+        Membership::Found { token: None } => Ok(vec![control_plane::component(config)?]),
+        Membership::Found { token: Some(_) } => {
+            bail!("--token is not built yet: nodes cannot join, and the server makes a token of its own")
+        }
+        Membership::Join(_) => {
+            bail!("--server is not built yet: this version runs one server, which founds its cluster")
+        }
+    }
 }
 
 fn agent_components(_config: AgentConfig) -> anyhow::Result<Vec<Component>> {

@@ -26,6 +26,7 @@ mod tests;
 mod typed;
 
 pub(crate) use layers::{Environment, complete};
+pub(crate) use membership::Membership;
 pub(crate) use names::SubjectAltName;
 pub(crate) use options::describe_variables;
 pub(crate) use replaced::replacement;

@@ -17,7 +17,7 @@ use crate::check::Settings;
 pub(crate) struct ServerConfig {
     pub(crate) host_name: String,
     pub(crate) data_dir: PathBuf,
-    membership: Membership,
+    pub(crate) membership: Membership,
     pub(crate) https_listen_port: u16,
     pub(crate) subject_alt_names: Vec<SubjectAltName>,
     pub(crate) kubeconfig: Kubeconfig,

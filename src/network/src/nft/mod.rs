@@ -1,0 +1,19 @@
+//! nf_tables: rulesets as plain data, put into the kernel in one transaction.
+//!
+//! [`Ruleset`] is a whole table; [`Nftables::apply`] replaces ours with it, so nothing is ever compared or patched by rule
+//! handles. What changes often, the elements of maps, is changed in place by [`Nftables::change`], which costs by the change and not
+//! by the table. A part of skiff owns its table alone; tables are `inet`: one serves IPv4 and IPv6.
+
+mod change;
+mod expression;
+mod message;
+mod ruleset;
+mod socket;
+mod value;
+
+pub use change::Change;
+pub use expression::{Expression, Rule, Target, Verdict};
+pub use message::Subject;
+pub use ruleset::{Base, Chain, Element, Hook, Key, Kind, Ruleset, Set, Stored, priority};
+pub use socket::{Error, Nftables};
+pub use value::{Data, Field, Type, Value};

@@ -21,8 +21,8 @@ const FIRST: u32 = 2;
 pub enum Error {
     #[error("{id:?} cannot name a pod")]
     Id { id: String },
-    #[error("no address is free in {network}")]
-    Exhausted { network: IpNet },
+    #[error("no address is free in {networks:?}")]
+    Exhausted { networks: Vec<IpNet> },
     #[error("read pod addresses in {path}")]
     Read { path: PathBuf, source: io::Error },
     #[error("keep the addresses of pod {id}")]
@@ -63,18 +63,26 @@ impl Ipam {
             return Err(Error::Id { id: id.to_owned() });
         }
         let taken: BTreeSet<IpAddr> = self.pods.values().flatten().copied().collect();
-        let mut next = self.next;
-        let mut addresses = Vec::new();
-        for network in &self.networks {
-            let (address, place) =
-                free(*network, self.next, &taken).ok_or(Error::Exhausted { network: *network })?;
-            next = place.saturating_add(1);
-            addresses.push(address);
-        }
+        let place = self.free(&taken).ok_or_else(|| Error::Exhausted { networks: self.networks.clone() })?;
+        let addresses: Vec<IpAddr> = self.networks.iter().map(|network| nth(*network, place)).collect();
+        let next = place.saturating_add(1);
         self.keep(id, &addresses, next).map_err(|source| Error::Keep { id: id.to_owned(), source })?;
         self.pods.insert(id.to_owned(), addresses.clone());
         self.next = next;
         Ok(addresses)
+    }
+
+    /// The first place from the cursor on, once round, that is free in every network. The smallest network sets the
+    /// round: were each to go its own, the larger would carry the cursor beyond the smaller, which would start over each time.
+    fn free(&self, taken: &BTreeSet<IpAddr>) -> Option<u32> {
+        let bits = |network: &IpNet| u32::from(network.max_prefix_len() - network.prefix_len());
+        let smallest = self.networks.iter().map(bits).min()?.min(16);
+        // The last address of an IPv4 network is its broadcast.
+        let end = (1_u32 << smallest).saturating_sub(1);
+        let start = if (FIRST..end).contains(&self.next) { self.next } else { FIRST };
+        let is_free =
+            |place: &u32| !self.networks.iter().any(|network| taken.contains(&nth(*network, *place)));
+        (start..end).chain(FIRST..start.min(end)).find(is_free)
     }
 
     fn keep(&self, id: &str, addresses: &[IpAddr], next: u32) -> io::Result<()> {
@@ -128,16 +136,6 @@ fn read_pods(folder: &Path) -> io::Result<BTreeMap<String, Vec<IpAddr>>> {
         }
     }
     Ok(pods)
-}
-
-/// The first free address from this place on, once round the network, and its place.
-fn free(network: IpNet, start: u32, taken: &BTreeSet<IpAddr>) -> Option<(IpAddr, u32)> {
-    let bits = u32::from(network.max_prefix_len() - network.prefix_len()).min(16);
-    // The last address of an IPv4 network is its broadcast.
-    let end = (1_u32 << bits).saturating_sub(1);
-    let start = if (FIRST..end).contains(&start) { start } else { FIRST };
-    let places = (start..end).chain(FIRST..start.min(end));
-    places.map(|place| (nth(network, place), place)).find(|(address, _)| !taken.contains(address))
 }
 
 fn nth(network: IpNet, place: u32) -> IpAddr {

@@ -87,6 +87,36 @@ fn objects_are_made_changed_and_deleted_by_kubectl() -> Result<()> {
 }
 
 #[test]
+fn a_deployment_becomes_pods_and_a_new_template_a_new_revision() -> Result<()> {
+    let lab = Lab::new()?;
+    let host = lab.host("a")?;
+    let server = server(&host)?;
+    kubectl(&host, ["apply", "-f", "-"])?.stdin(WEB).ok()?;
+    let observed = ["wait", "deployment/web", "--for=jsonpath={.status.replicas}=2", "--timeout=60s"];
+    kubectl(&host, observed)?.ok()?;
+    let pods = || kubectl(&host, ["get", "pods", "-l", "app=web", "-o", "name"])?.ok();
+    assert_eq!(pods()?.lines().count(), 2);
+    kubectl(&host, ["scale", "deployment", "web", "--replicas=4"])?.ok()?;
+    kubectl(&host, ["wait", "deployment/web", "--for=jsonpath={.status.replicas}=4", "--timeout=60s"])?
+        .ok()?;
+    kubectl(&host, ["apply", "-f", "-"])?.stdin(WEB.replace("nginx:1", "nginx:2")).ok()?;
+    let updated = "--for=jsonpath={.metadata.annotations.deployment\\.kubernetes\\.io/revision}=2";
+    kubectl(&host, ["wait", "deployment/web", updated, "--timeout=60s"])?.ok()?;
+    let sets = kubectl(&host, ["get", "replicasets", "-o", "name"])?.ok()?;
+    assert_eq!(sets.lines().count(), 2, "one per template: {sets}");
+    let events = kubectl(&host, ["get", "events", "-o", "custom-columns=R:.reason"])?.ok()?;
+    assert!(events.contains("ScalingReplicaSet") && events.contains("SuccessfulCreate"), "{events}");
+    // A restart in the middle goes on from what the API holds.
+    server.kill()?;
+    server.restart()?;
+    server.wait_line(|line| line.ends_with(" ready"), PATIENCE)?;
+    kubectl(&host, ["scale", "deployment", "web", "--replicas=0"])?.ok()?;
+    kubectl(&host, ["wait", "pods", "-l", "app=web", "--for=delete", "--timeout=60s"])?.ok()?;
+    assert_eq!(pods()?, "");
+    Ok(())
+}
+
+#[test]
 fn what_was_acknowledged_is_there_after_kill_and_power_cut() -> Result<()> {
     let lab = Lab::new()?;
     let host = lab.host("a")?;
@@ -114,5 +144,8 @@ fn a_server_ends_when_it_is_told_and_without_an_agent_says_what_is_missing() -> 
     let whole = host.command(binary("skiff")?.to_string_lossy()).arg("server").run()?;
     assert!(whole.stderr.contains("the node agent is not built yet"), "{whole:?}");
     assert!(!whole.status.success());
+    let joining = ["server", "--disable-agent", "--server", "https://10.10.0.9:6443", "--token", "secret"];
+    let joining = host.command(binary("skiff")?.to_string_lossy()).args(joining).run()?;
+    assert!(joining.stderr.contains("--server is not built yet"), "{joining:?}");
     Ok(())
 }

@@ -120,6 +120,13 @@ impl Shared {
         let part = match request.resource.subresource_name() {
             None => Part::Main,
             Some("status") if request.kind().has_status() => Part::Status,
+            Some("scale") if request.kind().subresource("scale").is_some() => {
+                return match request.verb() {
+                    "get" => verb::scale::get(store, &request),
+                    "update" | "patch" => verb::scale::set(store, &request).await,
+                    _ => Err(Status::method_not_allowed()),
+                };
+            }
             Some(name) => return Err(not_built(&request.resource, name)),
         };
         match (request.verb(), part) {

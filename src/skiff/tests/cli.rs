@@ -56,7 +56,7 @@ fn every_shell_gets_its_completion() {
 
 #[test]
 fn what_is_not_built_says_so() {
-    for command in ["kubectl", "ctr", "token", "certificate", "shim"] {
+    for command in ["kubectl", "ctr", "token", "certificate"] {
         let output = skiff(&[command, "--any", "thing", "--help"]);
         assert_eq!(output.status.code(), Some(1), "{command}");
         let expected = format!("skiff: `skiff {command}` is not built yet: ");

@@ -35,7 +35,7 @@ pub(crate) async fn apply(store: &Store, request: &Request, part: Part) -> Resul
             made => return made,
         }
     }
-    update::change(store, request, part, Tracked::Already, |old| laid(Some(old))).await
+    update::change(store, request, part, Tracked::Already, |old| laid(Some(old))).await?.answer(request)
 }
 
 fn conformed(request: &Request, object: Value) -> Result<Value, Status> {

@@ -17,8 +17,9 @@ pub(crate) async fn patch(store: &Store, request: &Request, part: Part) -> Resul
     let change = schema::parse(&request.body, &mut strict);
     let change = change.map_err(|error| Status::bad_request(format!("error decoding patch: {error}")))?;
     let warnings = body::judge(request, request.kind(), strict)?;
-    let mut answer =
+    let changed =
         update::change(store, request, part, Tracked::Not, |old| patched(request, old, &change)).await?;
+    let mut answer = changed.answer(request)?;
     write::warn(&mut answer, warnings);
     Ok(answer)
 }
@@ -42,7 +43,7 @@ fn patched(request: &Request, old: &Value, change: &Value) -> Result<Value, Stat
     Ok(object)
 }
 
-fn refused(error: &patch::Error) -> Status {
+pub(super) fn refused(error: &patch::Error) -> Status {
     match error.class() {
         patch::Class::BadRequest => Status::bad_request(error.to_string()),
         patch::Class::TooLarge => Status::request_entity_too_large(&error.to_string()),

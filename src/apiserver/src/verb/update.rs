@@ -26,9 +26,34 @@ pub(super) enum Tracked {
 pub(crate) async fn update(store: &Store, request: &Request, part: Part) -> Result<Answer, Status> {
     let sent = body::object(request, request.kind())?;
     body::check_names(request, &sent.object)?;
-    let mut answer = change(store, request, part, Tracked::Not, |_| Ok(sent.object.clone())).await?;
+    let changed = change(store, request, part, Tracked::Not, |_| Ok(sent.object.clone())).await?;
+    let mut answer = changed.answer(request)?;
     write::warn(&mut answer, sent.warnings);
     Ok(answer)
+}
+
+/// An object after a change, and what the client should be warned of.
+pub(super) struct Changed {
+    object: Result<Entry, Value>,
+    warnings: Vec<String>,
+}
+
+impl Changed {
+    pub(super) fn answer(self, request: &Request) -> Result<Answer, Status> {
+        let kind = request.kind();
+        let mut answer = match self.object {
+            Ok(entry) => answer::entry(StatusCode::OK, request.accept, kind, &entry)?,
+            Err(dry_run) => answer::object(StatusCode::OK, request.accept, kind, dry_run),
+        };
+        write::warn(&mut answer, self.warnings);
+        Ok(answer)
+    }
+
+    pub(super) fn object(self, kind: &Kind) -> Result<Value, Status> {
+        self.object.map_or_else(Ok, |entry| {
+            Head::of(kind).decode(&entry).map_err(|error| answer::damaged(&entry, &error))
+        })
+    }
 }
 
 /// Replaces the object by what `next` makes of it.
@@ -38,7 +63,7 @@ pub(super) async fn change(
     part: Part,
     tracked: Tracked,
     next: impl Fn(&Value) -> Result<Value, Status>,
-) -> Result<Answer, Status> {
+) -> Result<Changed, Status> {
     let kind = request.kind();
     let key = stored::key(kind, request.namespace(), request.name());
     let dry_run = request.query.dry_run()?;
@@ -49,17 +74,14 @@ pub(super) async fn change(
         let named_revision = !text(&new, "metadata.resourceVersion").is_empty();
         let new = prepared(request, part, tracked, new, &old)?;
         let warnings = kind.warnings(&new);
-        let mut answer = if dry_run {
-            answer::object(StatusCode::OK, request.accept, kind, new)
-        } else {
-            match commit(store, kind, &entry, &old, &new).await {
-                Ok(entry) => answer::entry(StatusCode::OK, request.accept, kind, &entry)?,
-                Err(WriteError::Conflict { .. }) if !named_revision => continue,
-                Err(error) => return Err(write::refused(&error, request.subject(), request.name())),
-            }
-        };
-        write::warn(&mut answer, warnings);
-        return Ok(answer);
+        if dry_run {
+            return Ok(Changed { object: Err(new), warnings });
+        }
+        match commit(store, kind, &entry, &old, &new).await {
+            Ok(entry) => return Ok(Changed { object: Ok(entry), warnings }),
+            Err(WriteError::Conflict { .. }) if !named_revision => {}
+            Err(error) => return Err(write::refused(&error, request.subject(), request.name())),
+        }
     }
     Err(Status::modified(request.subject(), request.name()))
 }

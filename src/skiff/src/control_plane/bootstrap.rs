@@ -4,6 +4,8 @@ use client::{Client, Error};
 use http::Method;
 use serde_json::{Value, json};
 
+use super::CONTROLLERS;
+
 const NAMESPACES: [&str; 4] = ["default", "kube-system", "kube-public", "kube-node-lease"];
 
 const RBAC: &str = "/apis/rbac.authorization.k8s.io/v1";
@@ -32,23 +34,24 @@ pub(super) async fn bootstrap(client: &Client) -> Result<(), Error> {
         let role = json!({"metadata": {"name": name, "labels": labels}, "rules": rules});
         make(client, &format!("{RBAC}/clusterroles"), &role).await?;
     }
-    for (name, group) in [
-        ("cluster-admin", "system:masters"),
-        ("system:discovery", "system:authenticated"),
-        ("system:basic-user", "system:authenticated"),
+    for (name, kind, subject) in [
+        ("cluster-admin", "Group", "system:masters"),
+        ("system:discovery", "Group", "system:authenticated"),
+        ("system:basic-user", "Group", "system:authenticated"),
+        (CONTROLLERS, "User", CONTROLLERS),
     ] {
         let api_group = "rbac.authorization.k8s.io";
         let binding = json!({
             "metadata": {"name": name, "labels": {"kubernetes.io/bootstrapping": "rbac-defaults"}},
             "roleRef": {"apiGroup": api_group, "kind": "ClusterRole", "name": name},
-            "subjects": [{"apiGroup": api_group, "kind": "Group", "name": group}],
+            "subjects": [{"apiGroup": api_group, "kind": kind, "name": subject}],
         });
         make(client, &format!("{RBAC}/clusterrolebindings"), &binding).await?;
     }
     Ok(())
 }
 
-fn roles() -> [(&'static str, Value); 3] {
+fn roles() -> [(&'static str, Value); 4] {
     [
         (
             "cluster-admin",
@@ -58,6 +61,15 @@ fn roles() -> [(&'static str, Value); 3] {
             ]),
         ),
         ("system:discovery", json!([{"nonResourceURLs": DISCOVERY, "verbs": ["get"]}])),
+        (
+            CONTROLLERS,
+            json!([
+                {"apiGroups": ["apps"], "verbs": ["get", "list", "watch", "create", "update", "patch", "delete"],
+                 "resources": ["deployments", "deployments/status", "replicasets", "replicasets/status"]},
+                {"apiGroups": [""], "verbs": ["get", "list", "watch", "create", "patch", "delete"], "resources": ["pods"]},
+                {"apiGroups": [""], "verbs": ["create", "patch"], "resources": ["events"]},
+            ]),
+        ),
         (
             "system:basic-user",
             json!([

@@ -12,10 +12,11 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use apiserver::{ApiServer, User};
-use client::Client;
+use client::{Caches, Client, Recorder};
+use controllers::{Context as Controllers, deployment, replica_set};
 use jiff::Timestamp;
 use store::{Config, Store};
-use task::{ReadySignal, Shutdown, readiness};
+use task::{ReadySignal, Shutdown, Tasks, readiness};
 use tokio::net::{TcpListener, TcpSocket};
 use tower::util::MapRequest;
 use transport::{Certificate, Listener};
@@ -23,6 +24,9 @@ use transport::{Certificate, Listener};
 use self::identity::Identities;
 use crate::config::ServerConfig;
 use crate::lifecycle::Component;
+
+/// Who the controllers are to the API; `bootstrap` says what they may.
+const CONTROLLERS: &str = "system:kube-controller-manager";
 
 /// Connections that wait while the server is busy with others.
 const BACKLOG: u32 = 1024;
@@ -54,6 +58,7 @@ impl ControlPlane {
         bootstrap::bootstrap(&in_process(&self.api, User::new("system:apiserver", ["system:masters"])))
             .await
             .context("make the objects that every cluster has")?;
+        let mut controllers = self.controllers();
         ready.set();
         let requested = shutdown.clone();
         let serving = self.listener.serve(
@@ -65,8 +70,27 @@ impl ControlPlane {
             () = serving => {}
             // Follows the store until it stops, which it does below and not before.
             () = self.api.run() => {}
+            ended = controllers.next() => anyhow::bail!("a controller ended: {ended:?}"),
         }
         self.store.stop().await.context("write what was still in memory to disk")
+    }
+}
+
+impl ControlPlane {
+    /// Starts the controllers, under one user and on one set of caches; each tells events in its own name.
+    fn controllers(&self) -> Tasks<()> {
+        let client = in_process(&self.api, User::new(CONTROLLERS, [""; 0]));
+        let caches = Caches::new(client.clone());
+        let mut tasks = Tasks::new();
+        let mut context = |component: &'static str| {
+            let (recorder, writing) = Recorder::new(client.clone(), component, "");
+            tasks.spawn("events", writing);
+            Controllers { caches: caches.clone(), recorder }
+        };
+        let (deployments, sets) = (context("deployment-controller"), context("replicaset-controller"));
+        tasks.spawn("Deployment", deployment::run(deployments));
+        tasks.spawn("ReplicaSet", replica_set::run(sets));
+        tasks
     }
 }
 

@@ -1,0 +1,16 @@
+//! What makes the cluster become what was asked for.
+//!
+//! One module per controller, all of one shape: `run` feeds a queue of keys from the shared caches and works on it; `reconcile`
+//! reads the caches, has a pure function decide, and carries the decision out through the API. Controllers know
+//! nothing of one another: a Deployment writes ReplicaSets, and whoever looks after those sees them in its cache.
+
+mod context;
+pub mod deployment;
+mod feed;
+mod make_pods;
+mod owner;
+mod pod;
+pub mod replica_set;
+mod selector;
+
+pub use context::Context;

@@ -1,0 +1,179 @@
+//! Who controls what: owner references, adoption of orphans, release of what no longer matches.
+
+use std::sync::Arc;
+
+use crate::selector::Selector;
+use client::Object;
+use client::{Client, Error, Key, Patch, Scoped};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+
+/// The owner that manages an object, of the one that may.
+pub(crate) fn controller(metadata: &ObjectMeta) -> Option<&OwnerReference> {
+    metadata.owner_references.iter().flatten().find(|owner| owner.controller == Some(true))
+}
+
+/// The key of the `Owner` that controls an object of the same namespace.
+pub(crate) fn controller_key<Owner: Object>(metadata: &ObjectMeta) -> Option<Key> {
+    let owner = controller(metadata)?;
+    let ours = owner.kind == Owner::KIND && group(&owner.api_version) == Owner::GROUP;
+    ours.then(|| Key::new(metadata.namespace.clone().unwrap_or_default(), owner.name.clone()))
+}
+
+fn group(api_version: &str) -> &str {
+    api_version.split_once('/').map_or("", |(group, _)| group)
+}
+
+/// What an object that `owner` controls carries.
+pub(crate) fn reference<Owner: Object>(owner: &Owner) -> OwnerReference {
+    let metadata = owner.metadata();
+    OwnerReference {
+        api_version: Owner::API_VERSION.to_string(),
+        kind: Owner::KIND.to_string(),
+        name: metadata.name.clone().unwrap_or_default(),
+        uid: metadata.uid.clone().unwrap_or_default(),
+        controller: Some(true),
+        block_owner_deletion: Some(true),
+    }
+}
+
+pub(crate) fn is_controlled_by(metadata: &ObjectMeta, owner: &ObjectMeta) -> bool {
+    controller(metadata).is_some_and(|reference| Some(&reference.uid) == owner.uid.as_ref())
+}
+
+/// What an object is to an owner that selects by labels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Claim {
+    Ours,
+    /// Matches, and nobody controls it.
+    Adopt,
+    /// We control it, and it no longer matches.
+    Release,
+    NotOurs,
+}
+
+fn claim(owner: &ObjectMeta, selector: &Selector, object: &ObjectMeta) -> Claim {
+    let matches = selector.matches(object.labels.as_ref());
+    let dying = owner.deletion_timestamp.is_some();
+    match controller(object) {
+        Some(reference) if Some(&reference.uid) != owner.uid.as_ref() => Claim::NotOurs,
+        Some(_) if matches => Claim::Ours,
+        Some(_) if !dying => Claim::Release,
+        None if matches && !dying && object.deletion_timestamp.is_none() => Claim::Adopt,
+        _ => Claim::NotOurs,
+    }
+}
+
+/// The objects that belong to `owner`, after adopting orphans that match and releasing what no longer does.
+pub(crate) async fn claim_all<Owner, K>(
+    client: &Client,
+    owner: &Owner,
+    selector: &Selector,
+    objects: Vec<Arc<K>>,
+) -> Result<Vec<Arc<K>>, Error>
+where
+    Owner: Object,
+    K: Object<Scope: Scoped>,
+{
+    let mut ours = Vec::new();
+    for object in objects {
+        match claim(owner.metadata(), selector, object.metadata()) {
+            Claim::Ours => ours.push(object),
+            Claim::Adopt => ours.extend(adopt(client, owner, &object).await?),
+            Claim::Release => release(client, owner, &object).await?,
+            Claim::NotOurs => {}
+        }
+    }
+    Ok(ours)
+}
+
+/// None if the orphan is gone, or another one is there under its name.
+async fn adopt<Owner, K>(client: &Client, owner: &Owner, orphan: &Arc<K>) -> Result<Option<Arc<K>>, Error>
+where
+    Owner: Object,
+    K: Object<Scope: Scoped>,
+{
+    let mut owners = orphan.metadata().owner_references.clone().unwrap_or_default();
+    owners.push(reference(owner));
+    match set_owners(client, &**orphan, &owners).await {
+        Ok(adopted) => Ok(Some(Arc::new(adopted))),
+        Err(error) if is_gone(&error) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+async fn release<Owner, K>(client: &Client, owner: &Owner, object: &Arc<K>) -> Result<(), Error>
+where
+    Owner: Object,
+    K: Object<Scope: Scoped>,
+{
+    let mut owners = object.metadata().owner_references.clone().unwrap_or_default();
+    owners.retain(|reference| Some(&reference.uid) != owner.metadata().uid.as_ref());
+    match set_owners(client, &**object, &owners).await {
+        Err(error) if !is_gone(&error) => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Writes the owners of the very object that was looked at: its uid and revision are part of the patch.
+async fn set_owners<K: Object<Scope: Scoped>>(
+    client: &Client,
+    object: &K,
+    owners: &[OwnerReference],
+) -> Result<K, Error> {
+    let metadata = object.metadata();
+    let patch = Patch::Merge(serde_json::json!({"metadata": {
+        "uid": metadata.uid, "resourceVersion": metadata.resource_version, "ownerReferences": owners,
+    }}));
+    client.patch(&Key::of(object), None, &patch).await
+}
+
+fn is_gone(error: &Error) -> bool {
+    error.is_not_found() || error.reason() == Some("Invalid")
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, Time};
+    use k8s_openapi::jiff::Timestamp;
+
+    use super::*;
+
+    fn labelled(app: &str, owner: Option<&str>) -> ObjectMeta {
+        let reference = |uid: &str| OwnerReference {
+            uid: uid.into(),
+            controller: Some(true),
+            ..OwnerReference::default()
+        };
+        ObjectMeta {
+            labels: Some([("app".to_string(), app.to_string())].into()),
+            owner_references: owner.map(|uid| vec![reference(uid)]),
+            ..ObjectMeta::default()
+        }
+    }
+
+    #[test]
+    fn a_claim_follows_owner_and_labels() {
+        let labels = LabelSelector {
+            match_labels: Some([("app".to_string(), "web".to_string())].into()),
+            ..LabelSelector::default()
+        };
+        let selector = Selector::of(&labels).unwrap();
+        let alive = ObjectMeta { uid: Some("me".into()), ..ObjectMeta::default() };
+        let dying = ObjectMeta { deletion_timestamp: Some(Time(Timestamp::UNIX_EPOCH)), ..alive.clone() };
+        for (owner, object, expected) in [
+            (&alive, labelled("web", Some("me")), Claim::Ours),
+            (&alive, labelled("web", None), Claim::Adopt),
+            (&alive, labelled("web", Some("other")), Claim::NotOurs),
+            (&alive, labelled("db", Some("me")), Claim::Release),
+            (&alive, labelled("db", None), Claim::NotOurs),
+            (&dying, labelled("web", None), Claim::NotOurs),
+            (&dying, labelled("db", Some("me")), Claim::NotOurs),
+            (&dying, labelled("web", Some("me")), Claim::Ours),
+        ] {
+            assert_eq!(claim(owner, &selector, &object), expected, "{object:?}");
+        }
+        let going =
+            ObjectMeta { deletion_timestamp: Some(Time(Timestamp::UNIX_EPOCH)), ..labelled("web", None) };
+        assert_eq!(claim(&alive, &selector, &going), Claim::NotOurs);
+    }
+}

@@ -1,0 +1,234 @@
+//! ReplicaSet: as many pods of one template as asked for.
+//!
+//! A key that changed pods is looked at again only when the pod cache has seen those changes, so the decision is never
+//! made on the state before its own writes.
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+use std::time::Duration;
+
+use client::{Error, Key, Queue};
+use futures_util::future::join3;
+use k8s_openapi::api::apps::v1::{ReplicaSet, ReplicaSetCondition, ReplicaSetStatus};
+use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::jiff::Timestamp;
+use tracing::warn;
+
+use crate::context::Context;
+use crate::feed::feed;
+use crate::pod::{self, Availability};
+use crate::selector::Selector;
+use crate::{make_pods, owner};
+
+/// Pods made or deleted at one look: a typo in `replicas` should leave time to mend it.
+const MOST_AT_ONCE: usize = 500;
+
+pub async fn run(context: Context) {
+    let queue = Queue::default();
+    let sets = feed(context.caches.of::<ReplicaSet>(), queue.clone(), |set: &ReplicaSet| [Key::of(set)]);
+    let pods = feed(context.caches.of::<Pod>(), queue.clone(), |pod: &Pod| {
+        owner::controller_key::<ReplicaSet>(&pod.metadata)
+    });
+    join3(sets, pods, queue.work("ReplicaSet", |key| reconcile(&context, key))).await;
+}
+
+/// What to do about the number of pods.
+#[derive(Debug, PartialEq)]
+enum Scaling {
+    Create(usize),
+    Delete(Vec<Arc<Pod>>),
+}
+
+fn scaling(set: &ReplicaSet, active: &[Arc<Pod>]) -> Scaling {
+    let wanted = usize::try_from(replicas(set)).unwrap_or_default();
+    match active.len().cmp(&wanted) {
+        Ordering::Less => Scaling::Create((wanted - active.len()).min(MOST_AT_ONCE)),
+        Ordering::Equal => Scaling::Create(0),
+        Ordering::Greater => {
+            let mut pods = active.to_vec();
+            pod::sort_by_use(&mut pods, active);
+            pods.truncate((active.len() - wanted).min(MOST_AT_ONCE));
+            Scaling::Delete(pods)
+        }
+    }
+}
+
+async fn reconcile(context: &Context, key: Key) -> Result<Option<Duration>, Error> {
+    let (sets, pods) = (context.caches.of::<ReplicaSet>(), context.caches.of::<Pod>());
+    pods.synced().await;
+    let Some(set) = sets.get(&key) else { return Ok(None) };
+    let Some(selector) = selector(&set) else { return Ok(None) };
+    let ours = owner::claim_all(context.client(), &*set, &selector, pods.list_in(&key.namespace)).await?;
+    let mut active: Vec<_> = ours.iter().filter(|pod| pod::is_active(pod)).cloned().collect();
+    let scaled = match set.metadata.deletion_timestamp {
+        Some(_) => Ok(()),
+        None => scale(context, &set, &mut active).await,
+    };
+    let terminating = ours.iter().filter(|pod| is_terminating(pod)).count();
+    let now = Timestamp::now();
+    write_status(context, &set, status(&set, &active, terminating, scaled.as_ref().err(), now)).await?;
+    scaled?;
+    Ok(next_available(&set, &active, now))
+}
+
+fn selector(set: &ReplicaSet) -> Option<Selector> {
+    let selector = Selector::of(&set.spec.selector);
+    selector.inspect_err(|error| warn!(set = %Key::of(set), %error, "a selector that cannot be used")).ok()
+}
+
+/// Brings the number of pods to what is asked, and waits until the cache shows it.
+async fn scale(context: &Context, set: &ReplicaSet, active: &mut Vec<Arc<Pod>>) -> Result<(), Error> {
+    match scaling(set, active) {
+        Scaling::Create(0) => Ok(()),
+        Scaling::Create(count) => {
+            let template = set.spec.template.clone().unwrap_or_default();
+            let pod = make_pods::of_template(set, &template);
+            let (created, result) = make_pods::create(context, set, &pod, count).await;
+            for pod in created {
+                context.caches.of::<Pod>().seen(&pod.metadata).await;
+                active.push(Arc::new(pod));
+            }
+            result
+        }
+        // Deciding again before the cache shows it would choose the same pods: nothing to wait for.
+        Scaling::Delete(pods) => {
+            make_pods::delete(context, set, &pods).await?;
+            active.retain(|pod| !pods.iter().any(|gone| Arc::ptr_eq(gone, pod)));
+            Ok(())
+        }
+    }
+}
+
+fn is_terminating(pod: &Pod) -> bool {
+    pod.metadata.deletion_timestamp.is_some() && !pod::is_finished(pod)
+}
+
+fn replicas(set: &ReplicaSet) -> i32 {
+    set.spec.replicas.unwrap_or(1)
+}
+
+fn min_ready_seconds(set: &ReplicaSet) -> i32 {
+    set.spec.min_ready_seconds.unwrap_or_default()
+}
+
+fn count(pods: &[Arc<Pod>], counts: impl Fn(&Pod) -> bool) -> i32 {
+    i32::try_from(pods.iter().filter(|pod| counts(pod)).count()).unwrap_or(i32::MAX)
+}
+
+fn status(
+    set: &ReplicaSet,
+    active: &[Arc<Pod>],
+    terminating: usize,
+    failure: Option<&Error>,
+    now: Timestamp,
+) -> ReplicaSetStatus {
+    let template =
+        set.spec.template.as_ref().and_then(|template| template.metadata.as_ref()?.labels.as_ref());
+    let carries_all = |pod: &Pod| {
+        let labels = pod.metadata.labels.as_ref();
+        template.is_none_or(|wanted| {
+            wanted.iter().all(|(key, value)| labels.and_then(|all| all.get(key)) == Some(value))
+        })
+    };
+    let available =
+        |pod: &Pod| pod::availability(pod, min_ready_seconds(set), now) == Availability::Available;
+    ReplicaSetStatus {
+        replicas: count(active, |_| true),
+        fully_labeled_replicas: Some(count(active, carries_all)),
+        ready_replicas: Some(count(active, pod::is_ready)),
+        available_replicas: Some(count(active, available)),
+        terminating_replicas: Some(i32::try_from(terminating).unwrap_or(i32::MAX)),
+        observed_generation: set.metadata.generation,
+        conditions: conditions(set, active, failure, now),
+    }
+}
+
+/// A `ReplicaFailure` while pods cannot be made or deleted; the time it began stays.
+fn conditions(
+    set: &ReplicaSet,
+    active: &[Arc<Pod>],
+    failure: Option<&Error>,
+    now: Timestamp,
+) -> Option<Vec<ReplicaSetCondition>> {
+    let current = set.status.as_ref().and_then(|status| status.conditions.clone()).unwrap_or_default();
+    let (failed, mut conditions): (Vec<_>, Vec<_>) =
+        current.into_iter().partition(|condition| condition.type_.as_deref() == Some("ReplicaFailure"));
+    if let Some(error) = failure {
+        let missing = active.len() < usize::try_from(replicas(set)).unwrap_or_default();
+        conditions.push(failed.into_iter().next().unwrap_or_else(|| ReplicaSetCondition {
+            type_: Some("ReplicaFailure".into()),
+            status: Some("True".into()),
+            reason: Some(if missing { "FailedCreate" } else { "FailedDelete" }.into()),
+            message: Some(error.to_string()),
+            last_transition_time: Some(Time(now)),
+        }));
+    }
+    (!conditions.is_empty()).then_some(conditions)
+}
+
+async fn write_status(context: &Context, set: &ReplicaSet, status: ReplicaSetStatus) -> Result<(), Error> {
+    if set.status.as_ref() == Some(&status) {
+        return Ok(());
+    }
+    let updated = ReplicaSet { status: Some(status), ..set.clone() };
+    match context.client().update_status(&updated).await {
+        Ok(written) => {
+            context.caches.of::<ReplicaSet>().seen(&written.metadata).await;
+            Ok(())
+        }
+        Err(error) if error.is_not_found() => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// When the next pod becomes available by time alone: nothing else will tell us.
+fn next_available(set: &ReplicaSet, active: &[Arc<Pod>], now: Timestamp) -> Option<Duration> {
+    let waits = active.iter().filter_map(|pod| match pod::availability(pod, min_ready_seconds(set), now) {
+        Availability::In(wait) => Some(wait),
+        Availability::Available | Availability::NotReady => None,
+    });
+    waits.min()
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::api::apps::v1::ReplicaSetSpec;
+
+    use super::*;
+    use crate::pod::tests::pod;
+
+    fn set(replicas: i32, min_ready_seconds: i32) -> ReplicaSet {
+        let spec = ReplicaSetSpec {
+            replicas: Some(replicas),
+            min_ready_seconds: Some(min_ready_seconds),
+            ..ReplicaSetSpec::default()
+        };
+        ReplicaSet { spec, ..ReplicaSet::default() }
+    }
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    #[test]
+    fn too_few_are_made_and_too_many_deleted_least_useful_first() {
+        let pods = [pod("a", "n", Some(1)), pod("b", "n", None), pod("c", "n", Some(2))];
+        assert_eq!(scaling(&set(5, 0), &pods), Scaling::Create(2));
+        assert_eq!(scaling(&set(3, 0), &pods), Scaling::Create(0));
+        assert_eq!(scaling(&set(1, 0), &pods), Scaling::Delete(vec![pods[1].clone(), pods[2].clone()]));
+        assert_eq!(scaling(&set(1_000_000, 0), &[]), Scaling::Create(MOST_AT_ONCE));
+    }
+
+    #[test]
+    fn status_counts_and_says_when_to_look_again() {
+        let pods = [pod("a", "n", Some(100)), pod("b", "n", Some(107)), pod("c", "n", None)];
+        let status = status(&set(3, 10), &pods, 2, None, at(110));
+        assert_eq!(
+            (status.replicas, status.ready_replicas, status.available_replicas, status.terminating_replicas),
+            (3, Some(2), Some(1), Some(2))
+        );
+        assert_eq!(next_available(&set(3, 10), &pods, at(110)), Some(Duration::from_secs(7)));
+        assert_eq!(next_available(&set(3, 10), &pods, at(117)), None);
+    }
+}

@@ -39,7 +39,7 @@ fn make(host: &Host, name: &str, data: &str) -> Result<String> {
 fn kubectl_finds_a_kubernetes() -> Result<()> {
     let lab = Lab::new()?;
     let host = lab.host("a")?;
-    let _server = server(&host)?;
+    let server = server(&host)?;
     let version = kubectl(&host, ["version", "-o", "json"])?.ok()?;
     assert!(version.contains("\"minor\": \"37\""), "{version}");
     let namespaces = kubectl(&host, ["get", "namespaces", "-o", "name"])?.ok()?;
@@ -52,6 +52,7 @@ fn kubectl_finds_a_kubernetes() -> Result<()> {
     let explained = kubectl(&host, ["explain", "deployment.spec.replicas"])?.ok()?;
     assert!(explained.contains("FIELD: replicas <integer>"), "{explained}");
     assert_eq!(kubectl(&host, ["get", "--raw", "/readyz"])?.ok()?, "ok");
+    assert!(!server.logs().contains("forbidden"), "its own parts are let in at once: {}", server.logs());
     Ok(())
 }
 

@@ -51,6 +51,11 @@ impl ApiServer {
         self.0.authorizer.follow().await;
     }
 
+    /// Makes access rights that were just written count now, rather than when [`ApiServer::run`] hears of them.
+    pub fn read_access_rights(&self) {
+        self.0.authorizer.read_again();
+    }
+
     async fn answer<B>(&self, request: http::Request<B>) -> Answer
     where
         B: http_body::Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send,

@@ -37,14 +37,19 @@ impl Authorizer {
     /// All of it: there are a hundred or two, they change when people change them, and a rebuilt policy cannot drift.
     pub(crate) async fn follow(&self) {
         while let Ok(mut watches) = self.watch() {
-            *self.policy.write().unwrap_or_else(PoisonError::into_inner) =
-                Arc::new(Policy::read(&self.store));
+            self.read_again();
             match watches.changed().await {
                 Err(WatchError::Stopped) => return,
                 Ok(()) | Err(WatchError::Compacted { .. }) => {}
             }
         }
         warn!("the store no longer tells of changes: access rights stay as they are");
+    }
+
+    /// Decides by what the store holds now.
+    pub(crate) fn read_again(&self) {
+        let policy = Arc::new(Policy::read(&self.store));
+        *self.policy.write().unwrap_or_else(PoisonError::into_inner) = policy;
     }
 
     fn watch(&self) -> Result<Watches, RevisionError> {

@@ -58,6 +58,8 @@ impl ControlPlane {
         bootstrap::bootstrap(&in_process(&self.api, User::new("system:apiserver", ["system:masters"])))
             .await
             .context("make the objects that every cluster has")?;
+        // The controllers would be refused, and try again, until the first roles are heard of.
+        self.api.read_access_rights();
         let mut controllers = self.controllers();
         ready.set();
         let requested = shutdown.clone();

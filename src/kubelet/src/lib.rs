@@ -1,0 +1,12 @@
+//! Pods on this node.
+//!
+//! ```text
+//! API ──cache (spec.nodeName)──▶ dispatch ──▶ one worker per pod ──▶ decide() ──▶ actions ──▶ oci shim, images, links
+//!  ▲                                              ▲    │
+//!  └──────────── status, events ──────────────────┼────┘
+//!                       the shim's state, probes, timers
+//! ```
+//!
+//! Each pod has one worker that owns everything about it. It sleeps until something changes: the pod's object, the state its
+//! shim reports, a probe's result, or a moment that an earlier decision named. It then decides by a pure function over plain
+//! data what to do next, does it, and writes the pod's status when that has changed.

@@ -19,4 +19,5 @@ pub mod selector;
 mod selector_rules;
 pub mod status;
 pub mod table;
+pub mod taint;
 pub mod value;

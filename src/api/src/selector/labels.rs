@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::parse::RequirementError;
 use crate::names;
@@ -74,7 +74,13 @@ impl LabelSelector {
     /// Whether an object's labels satisfy every requirement.
     pub fn matches(&self, labels: &Value) -> bool {
         let labels = labels.as_object();
-        !self.nothing && self.requirements.iter().all(|requirement| requirement.matches(labels))
+        self.matches_with(|key| labels?.get(key)?.as_str())
+    }
+
+    /// Whether labels that are looked up by `label` satisfy every requirement.
+    pub fn matches_with<'a>(&self, label: impl Fn(&str) -> Option<&'a str>) -> bool {
+        !self.nothing
+            && self.requirements.iter().all(|requirement| requirement.matches(label(&requirement.key)))
     }
 
     pub fn matches_object(&self, object: &Value) -> bool {
@@ -128,8 +134,7 @@ impl Requirement {
         &self.values
     }
 
-    fn matches(&self, labels: Option<&Map<String, Value>>) -> bool {
-        let label = labels.and_then(|labels| labels.get(&self.key)).and_then(Value::as_str);
+    fn matches(&self, label: Option<&str>) -> bool {
         let listed = |label: &str| self.values.iter().any(|value| value == label);
         match self.operator {
             Operator::In | Operator::Equals | Operator::DoubleEquals => label.is_some_and(listed),

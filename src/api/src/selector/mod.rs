@@ -4,6 +4,7 @@ mod fields;
 mod labels;
 mod lexer;
 mod parse;
+mod typed;
 
 pub use fields::{FieldSelector, FieldSelectorError, FieldTerm};
 pub use labels::{LabelSelector, Operator, Requirement};

@@ -19,6 +19,7 @@ mod openapi;
 mod random;
 mod request;
 mod server;
+mod services;
 mod user;
 mod verb;
 mod version;

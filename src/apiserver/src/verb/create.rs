@@ -7,16 +7,16 @@ use api::value::text;
 use http::StatusCode;
 use jiff::Timestamp;
 use serde_json::Value;
-use store::{Action, Store, WriteError};
+use store::{Store, WriteError};
 
 use super::update::Tracked;
 use super::{body, write};
 use crate::admit;
 use crate::answer::{self, Answer};
 use crate::object::manager::Manager;
-use crate::object::stored::{self, Head};
-use crate::random;
+use crate::object::stored;
 use crate::request::Request;
+use crate::{random, services};
 
 /// Generated names that are tried before the client is asked to.
 const TRIES: usize = 8;
@@ -51,14 +51,16 @@ pub(super) async fn store_new(
             answer::object(StatusCode::CREATED, request.accept, kind, object)
         } else {
             let key = stored::key(kind, request.namespace(), &name);
-            let bytes = Head::of(kind).encode(&object);
-            match store.write(write::of_kind(kind, key, Action::Create, bytes)).await {
+            match write::insert(store, kind, key, &object).await {
                 Ok(event) => {
                     let entry =
                         event.entry().ok_or_else(|| Status::internal("a create left nothing behind"))?;
                     answer::entry(StatusCode::CREATED, request.accept, kind, entry)?
                 }
-                Err(WriteError::Exists { .. }) if generated => continue,
+                // Somebody else was faster with a name or an address that was drawn: draw again.
+                Err(WriteError::Exists { current }) if generated || services::is_claim(current.key()) => {
+                    continue;
+                }
                 Err(error) => return Err(write::refused(&error, request.subject(), &name)),
             }
         };
@@ -81,6 +83,7 @@ fn prepared(store: &Store, request: &Request, mut object: Value, tracked: Tracke
     }
     let errors = kind.validate_create(&object);
     if errors.is_empty() {
+        services::hand_out(store, kind, &mut object, None)?;
         return Ok(object);
     }
     let named = api::status::Resource { group: kind.group, name: kind.kind };

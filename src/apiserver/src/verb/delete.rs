@@ -106,7 +106,7 @@ async fn end(
         if options.is_dry_run(request)? {
             return Ok(Some(End::Gone(old)));
         }
-        return settled(store.write(write::removal(kind, entry)).await.map(|_| End::Gone(old)), request);
+        return settled(write::remove(store, kind, entry, &old).await.map(|_| End::Gone(old)), request);
     }
     let begun = begin_deletion(&mut object, grace, Timestamp::now());
     if update::is_held_namespace(kind, &object) {
@@ -115,7 +115,7 @@ async fn end(
     if !begun && object == old || options.is_dry_run(request)? {
         return Ok(Some(End::Begun(object)));
     }
-    let written = write::replace(store, kind, entry, &object).await.map(|event| {
+    let written = write::replace(store, kind, entry, &old, &object).await.map(|event| {
         stored::set_revision(&mut object, event.revision());
         End::Begun(object)
     });

@@ -12,3 +12,5 @@ pub(crate) mod watch;
 
 mod body;
 mod write;
+
+pub(crate) use self::write::uid;

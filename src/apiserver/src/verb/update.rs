@@ -12,6 +12,7 @@ use crate::answer::{self, Answer};
 use crate::object::manager::Manager;
 use crate::object::stored::{self, Head};
 use crate::request::Request;
+use crate::services;
 
 /// Times a change that names no revision is made anew because others were faster.
 const TRIES: usize = 16;
@@ -72,7 +73,7 @@ pub(super) async fn change(
         let old = Head::of(kind).decode(&entry).map_err(|error| answer::damaged(&entry, &error))?;
         let new = next(&old)?;
         let named_revision = !text(&new, "metadata.resourceVersion").is_empty();
-        let new = prepared(request, part, tracked, new, &old)?;
+        let new = prepared(store, request, part, tracked, new, &old)?;
         let warnings = kind.warnings(&new);
         if dry_run {
             return Ok(Changed { object: Err(new), warnings });
@@ -80,6 +81,7 @@ pub(super) async fn change(
         match commit(store, kind, &entry, &old, &new).await {
             Ok(entry) => return Ok(Changed { object: Ok(entry), warnings }),
             Err(WriteError::Conflict { .. }) if !named_revision => {}
+            Err(WriteError::Exists { current }) if services::is_claim(current.key()) => {}
             Err(error) => return Err(write::refused(&error, request.subject(), request.name())),
         }
     }
@@ -95,14 +97,14 @@ async fn commit(
     new: &Value,
 ) -> Result<Entry, WriteError> {
     if is_free_to_go(kind, new) {
-        store.write(write::removal(kind, entry)).await?;
+        write::remove(store, kind, entry, old).await?;
         return Ok(entry.clone());
     }
     // A change of nothing is none: no write, no event, the same revision.
     if new == old {
         return Ok(entry.clone());
     }
-    let event = write::replace(store, kind, entry, new).await?;
+    let event = write::replace(store, kind, entry, old, new).await?;
     Ok(event.entry().unwrap_or(entry).clone())
 }
 
@@ -119,6 +121,7 @@ pub(super) fn is_held_namespace(kind: &Kind, object: &Value) -> bool {
 }
 
 fn prepared(
+    store: &Store,
     request: &Request,
     part: Part,
     tracked: Tracked,
@@ -137,6 +140,7 @@ fn prepared(
         let named = status::Resource { group: kind.group, name: kind.kind };
         return Err(Status::invalid(named, request.name(), &errors));
     }
+    services::hand_out(store, kind, &mut new, Some(old))?;
     // The revision is the store's to say; here it only has to be equal for what is equal.
     api::value::replace(
         &mut new["metadata"],

@@ -11,15 +11,47 @@ use store::{Action, Entry, Event, Precondition, Store, Write, WriteError};
 
 use crate::answer::Answer;
 use crate::object::stored::Head;
-use crate::random;
+use crate::{random, services};
 
-/// How a kind's objects are kept: soft kinds in memory, kinds with a life time until then.
-pub(super) fn of_kind(
+/// Stores an object that is not there yet.
+pub(super) async fn insert(
+    store: &Store,
     kind: &Kind,
     key: String,
-    action: impl FnOnce(store::Value) -> Action,
-    bytes: Bytes,
-) -> Write {
+    object: &Value,
+) -> Result<Event, WriteError> {
+    let write = of_kind(kind, key, Action::Create, Head::of(kind).encode(object));
+    commit(store, kind, write, None, Some(object)).await
+}
+
+/// Replaces an object that is still what it was when it was read.
+pub(super) async fn replace(
+    store: &Store,
+    kind: &Kind,
+    entry: &Entry,
+    old: &Value,
+    new: &Value,
+) -> Result<Event, WriteError> {
+    let unchanged = Precondition::Unchanged(entry.modified());
+    let bytes = Head::of(kind).encode(new);
+    let write = of_kind(kind, entry.key().into(), |value| Action::Update(value, unchanged), bytes);
+    commit(store, kind, write, Some(old), Some(new)).await
+}
+
+/// Removes an object that is still what it was when it was read.
+pub(super) async fn remove(
+    store: &Store,
+    kind: &Kind,
+    entry: &Entry,
+    old: &Value,
+) -> Result<Event, WriteError> {
+    let write = Write::delete(entry.key(), Precondition::Unchanged(entry.modified()));
+    let write = if kind.soft { write.soft() } else { write };
+    commit(store, kind, write, Some(old), None).await
+}
+
+/// How a kind's objects are kept: soft kinds in memory, kinds with a life time until then.
+fn of_kind(kind: &Kind, key: String, action: impl FnOnce(store::Value) -> Action, bytes: Bytes) -> Write {
     let value = match kind.ttl {
         Some(ttl) => store::Value::expiring(bytes, ttl),
         None => bytes.into(),
@@ -28,21 +60,22 @@ pub(super) fn of_kind(
     Write { key: key.into(), action: action(value), class }
 }
 
-pub(super) fn removal(kind: &Kind, entry: &Entry) -> Write {
-    let write = Write::delete(entry.key(), Precondition::Unchanged(entry.modified()));
-    if kind.soft { write.soft() } else { write }
-}
-
-/// Replaces an object that is still what it was when it was read.
-pub(super) async fn replace(
+/// One write, and in the same transaction those of what the object holds beside itself.
+async fn commit(
     store: &Store,
     kind: &Kind,
-    old: &Entry,
-    object: &Value,
+    write: Write,
+    old: Option<&Value>,
+    new: Option<&Value>,
 ) -> Result<Event, WriteError> {
-    let unchanged = Precondition::Unchanged(old.modified());
-    let bytes = Head::of(kind).encode(object);
-    store.write(of_kind(kind, old.key().into(), |value| Action::Update(value, unchanged), bytes)).await
+    let beside = if services::is_service(kind) { services::changes(store, old, new) } else { Vec::new() };
+    if beside.is_empty() {
+        return store.write(write).await;
+    }
+    let mut writes = vec![write];
+    writes.extend(beside);
+    let events = store.write_all(writes).await?;
+    Ok(events.into_iter().next().expect("as many events come back as writes went in"))
 }
 
 /// What the store refused, in the words of the API.
@@ -57,7 +90,7 @@ pub(super) fn refused(error: &WriteError, subject: status::Resource<'_>, name: &
 }
 
 /// A name of one's own, for as long as there are clocks: RFC 9562, version 4.
-pub(super) fn uid() -> String {
+pub(crate) fn uid() -> String {
     let mut bytes = random::bytes::<16>();
     bytes[6] = bytes[6] & 0x0f | 0x40;
     bytes[8] = bytes[8] & 0x3f | 0x80;

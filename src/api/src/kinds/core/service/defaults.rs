@@ -42,8 +42,50 @@ fn port(port: &mut Value) {
     default_zero_to(port, "targetPort", number);
 }
 
+/// What an update need not say: what was handed out before stays, what the new type cannot have goes.
+pub(super) fn update(new: &mut Value, old: &Value) {
+    drop_what_went_with_the_type(new, old);
+    keep_addresses(new, old);
+}
+
+/// Fields that only the old type had are dropped, unless the update changes them: then somebody means them, and is refused.
+fn drop_what_went_with_the_type(new: &mut Value, old: &Value) {
+    let old = at(old, "spec");
+    let had_balancer = text(old, "type") == "LoadBalancer";
+    let Some(spec) = new.get_mut("spec").filter(|spec| spec.is_object()) else { return };
+    let has_balancer = text(spec, "type") == "LoadBalancer";
+    let lost = |wants: fn(&Value) -> bool| wants(old) && !wants(spec);
+    let mut fields: Vec<&str> = Vec::new();
+    if lost(|spec| text(spec, "type") != "ExternalName") {
+        fields.extend(["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"]);
+    }
+    if lost(wants_health_port) {
+        fields.push("healthCheckNodePort");
+    }
+    if had_balancer && !has_balancer {
+        fields.extend(["allocateLoadBalancerNodePorts", "loadBalancerClass"]);
+    }
+    if lost(|spec| wants_node_ports(spec) || !list(spec, "externalIPs").is_empty()) {
+        fields.push("externalTrafficPolicy");
+    }
+    let no_node_ports = lost(wants_node_ports);
+    for field in fields {
+        if at(spec, field) == at(old, field) {
+            remove(spec, field);
+        }
+    }
+    let node_ports =
+        |spec: &Value| list(spec, "ports").iter().map(|port| at(port, "nodePort").clone()).collect();
+    if no_node_ports && Vec::<Value>::eq(&node_ports(spec), &node_ports(old)) {
+        items_mut(spec, "ports").for_each(|port| drop(remove(port, "nodePort")));
+    }
+    if had_balancer && !has_balancer {
+        replace(new, "status", Some(json!({"loadBalancer": {}})));
+    }
+}
+
 /// An update may leave out what was handed out on create: addresses, ports, families.
-pub(super) fn keep_addresses(new: &mut Value, old: &Value) {
+fn keep_addresses(new: &mut Value, old: &Value) {
     let old = at(old, "spec");
     let Some(spec) = new.get_mut("spec").filter(|spec| spec.is_object()) else { return };
     if text(spec, "type") == "ExternalName" || text(old, "type") == "ExternalName" {
@@ -107,7 +149,25 @@ mod tests {
         let old = json!({"spec": {"type": "NodePort", "clusterIP": "10.0.0.1", "clusterIPs": ["10.0.0.1"],
             "ports": [{"port": 80, "protocol": "TCP", "nodePort": 30000}]}});
         let mut new = json!({"spec": {"type": "NodePort", "ports": [{"port": 80, "protocol": "TCP"}]}});
-        keep_addresses(&mut new, &old);
+        update(&mut new, &old);
         assert_eq!(new, old);
+    }
+
+    #[test]
+    fn what_only_the_old_type_had_goes_with_it() {
+        let old = json!({"spec": {"type": "NodePort", "clusterIP": "10.0.0.1", "externalTrafficPolicy": "Cluster",
+            "ports": [{"port": 80, "protocol": "TCP", "nodePort": 30000}]}});
+        let mut new = old.clone();
+        new["spec"]["type"] = "ClusterIP".into();
+        update(&mut new, &old);
+        assert_eq!(
+            new,
+            json!({"spec": {"type": "ClusterIP", "clusterIP": "10.0.0.1", "ports": [{"port": 80, "protocol": "TCP"}]}})
+        );
+        let mut other = old.clone();
+        other["spec"]["type"] = "ClusterIP".into();
+        other["spec"]["ports"][0]["nodePort"] = 30001.into();
+        update(&mut other, &old);
+        assert_eq!(other["spec"]["ports"][0]["nodePort"], 30001, "validation tells");
     }
 }

@@ -16,7 +16,7 @@ pub(super) const STRATEGY: Strategy = Strategy {
     prepare_create: |service| {
         crate::value::replace(service, "status", Some(serde_json::json!({"loadBalancer": {}})));
     },
-    prepare_update: defaults::keep_addresses,
+    prepare_update: defaults::update,
     validate: rules::service,
     validate_update: rules::update,
     create_on_update: true,

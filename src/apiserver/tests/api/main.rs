@@ -1,0 +1,74 @@
+//! The API server as a listener and the components of its process meet it: a service, here on a store in memory.
+
+#![expect(clippy::unwrap_used, reason = "a failed step is a failed test")]
+
+use std::sync::Arc;
+
+use apiserver::{ApiServer, User};
+use bytes::Bytes;
+use http::{Method, Request, Response};
+use http_body_util::{BodyExt, Full};
+use pki::jwt::Signer;
+use serde_json::{Value, json};
+use store::{InMemory, Limits, Store};
+use tower::ServiceExt;
+
+mod services;
+mod verbs;
+
+struct Api {
+    server: ApiServer,
+    _folder: tempfile::TempDir,
+}
+
+/// Code and body of an answer.
+type Answer = (u16, Value);
+
+impl Api {
+    /// A server with the namespace `shop`.
+    async fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let backend = InMemory::default();
+        let contents = backend.contents();
+        let store = Store::over(backend, contents, Limits::default()).unwrap();
+        let tokens = Arc::new(Signer::open(&folder.path().join("key")).unwrap());
+        let api = Self { server: ApiServer::new(store, tokens), _folder: folder };
+        let (code, _) = api.post("/api/v1/namespaces", json!({"metadata": {"name": "shop"}})).await;
+        assert_eq!(code, 201);
+        api
+    }
+
+    async fn send(&self, request: Request<Full<Bytes>>) -> Response<apiserver::Body> {
+        self.server.clone().oneshot(request).await.unwrap()
+    }
+
+    async fn call(&self, method: Method, path: &str, content: &str, body: Option<Value>) -> Answer {
+        let body = body.map(|body| body.to_string()).unwrap_or_default();
+        let mut request = Request::builder().method(method).uri(path).header("content-type", content);
+        request = request.extension(User::new("root", ["system:masters"]));
+        let answer = self.send(request.body(Full::from(body)).unwrap()).await;
+        let code = answer.status().as_u16();
+        let bytes = answer.into_body().collect().await.unwrap().to_bytes();
+        (
+            code,
+            serde_json::from_slice(&bytes)
+                .unwrap_or_else(|_| Value::from(String::from_utf8_lossy(&bytes).into_owned())),
+        )
+    }
+
+    async fn get(&self, path: &str) -> Answer {
+        self.call(Method::GET, path, "application/json", None).await
+    }
+
+    async fn post(&self, path: &str, body: Value) -> Answer {
+        self.call(Method::POST, path, "application/json", Some(body)).await
+    }
+
+    async fn put(&self, path: &str, body: Value) -> Answer {
+        self.call(Method::PUT, path, "application/json", Some(body)).await
+    }
+
+    async fn delete(&self, path: &str, options: Option<Value>) -> Answer {
+        self.call(Method::DELETE, path, "application/json", options).await
+    }
+}

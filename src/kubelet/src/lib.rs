@@ -10,3 +10,16 @@
 //! Each pod has one worker that owns everything about it. It sleeps until something changes: the pod's object, the state its
 //! shim reports, a probe's result, or a moment that an earlier decision named. It then decides by a pure function over plain
 //! data what to do next, does it, and writes the pod's status when that has changed.
+
+mod backoff;
+mod decide;
+mod downward;
+pub mod environment;
+mod member;
+mod record;
+pub mod referenced;
+mod resources;
+mod status;
+pub mod volumes;
+
+pub use downward::{Amounts, Facts};

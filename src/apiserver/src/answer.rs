@@ -1,33 +1,31 @@
 //! Answers: bodies, codes and headers, and the forms an object can be shown in.
 
-use std::convert::Infallible;
-
 use api::kinds::Kind;
 use api::status::Status;
 use bytes::{Bytes, BytesMut};
 use futures_util::Stream;
 use http::{Response, StatusCode, header};
 use http_body::Frame;
-use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt, Full, StreamBody};
+use http_body_util::{BodyExt, StreamBody};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use store::Entry;
 
+use crate::body::{Body, whole};
 use crate::object::stored::Head;
 use crate::request::Accept;
 
-/// The body of any answer: whole, or as it comes.
-pub type Body = UnsyncBoxBody<Bytes, Infallible>;
 pub(crate) type Answer = Response<Body>;
-
-pub(crate) fn whole(bytes: impl Into<Bytes>) -> Body {
-    Full::new(bytes.into()).boxed_unsync()
-}
 
 pub(crate) fn streamed(chunks: impl Stream<Item = Bytes> + Send + 'static) -> Body {
     use futures_util::StreamExt;
     StreamBody::new(chunks.map(|chunk| Ok(Frame::data(chunk)))).boxed_unsync()
+}
+
+pub(crate) fn empty(code: StatusCode) -> Answer {
+    let mut answer = Response::new(whole(Bytes::new()));
+    *answer.status_mut() = code;
+    answer
 }
 
 pub(crate) fn json(code: StatusCode, body: Body) -> Answer {

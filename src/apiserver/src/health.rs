@@ -7,6 +7,7 @@ use api::status::Status;
 use http::{HeaderValue, StatusCode, header};
 
 use crate::answer::{self, Answer};
+use crate::body;
 
 const CHECKS: [&str; 1] = ["ping"];
 
@@ -23,7 +24,7 @@ pub(crate) fn answer(endpoint: &str, check: Option<&str>, query: &str) -> Result
         }
         false => "ok".to_string(),
     };
-    let mut answer = answer::json(StatusCode::OK, answer::whole(text));
+    let mut answer = answer::json(StatusCode::OK, body::whole(text));
     answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     Ok(answer)
 }

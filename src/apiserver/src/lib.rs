@@ -12,8 +12,10 @@ mod admit;
 mod answer;
 mod authenticate;
 mod authorize;
+mod body;
 mod discovery;
 mod health;
+mod nodes;
 mod object;
 mod openapi;
 mod random;
@@ -24,6 +26,6 @@ mod user;
 mod verb;
 mod version;
 
-pub use answer::Body;
+pub use body::{Body, Broken};
 pub use server::ApiServer;
 pub use user::User;

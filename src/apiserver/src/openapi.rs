@@ -8,6 +8,7 @@ use api::status::Status;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use crate::answer::{self, Answer};
+use crate::body;
 
 const PROTOBUF: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
 
@@ -31,7 +32,7 @@ fn group(root: &str, query: &str) -> Result<Answer, Status> {
         return Err(Status::no_such_resource());
     }
     let hash = openapi::hash(&resources);
-    let mut answer = answer::json(StatusCode::OK, answer::whole(openapi::v3(&resources)));
+    let mut answer = answer::json(StatusCode::OK, body::whole(openapi::v3(&resources)));
     // An address that names the hash names a document that never changes.
     if query.split('&').any(|option| option.strip_prefix("hash=") == Some(&hash)) {
         let forever = HeaderValue::from_static("public, immutable");
@@ -47,9 +48,9 @@ fn whole(headers: &HeaderMap) -> Answer {
     let accepted = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     // kubectl 1.20 asks for it by an older name, with an `@`, and takes this one.
     if !accepted.contains("protobuf") {
-        return answer::json(StatusCode::OK, answer::whole(openapi::v2(&resources())));
+        return answer::json(StatusCode::OK, body::whole(openapi::v2(&resources())));
     }
-    let mut answer = answer::json(StatusCode::OK, answer::whole(openapi::v2_protobuf(&resources())));
+    let mut answer = answer::json(StatusCode::OK, body::whole(openapi::v2_protobuf(&resources())));
     answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(PROTOBUF));
     answer
 }

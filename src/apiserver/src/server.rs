@@ -15,10 +15,13 @@ use pki::jwt::Signer;
 use store::Store;
 use tower::Service;
 use tracing::debug;
+use transport::tunnel::Tunnels;
 
-use crate::answer::{self, Answer, Body};
+use crate::answer::{self, Answer};
 use crate::authenticate::Authenticator;
 use crate::authorize::{Attempt, Authorizer};
+use crate::body::{Body, Incoming};
+use crate::nodes::{self, Nodes, Streams};
 use crate::request::{Accept, Content, Query, Request, Resource, Target};
 use crate::user::User;
 use crate::{discovery, health, openapi, verb, version};
@@ -35,6 +38,8 @@ struct Shared {
     store: Store,
     authenticator: Authenticator,
     authorizer: Authorizer,
+    tunnels: Tunnels,
+    streams: Streams,
 }
 
 impl ApiServer {
@@ -42,13 +47,23 @@ impl ApiServer {
         Self(Arc::new(Shared {
             authenticator: Authenticator { store: store.clone(), tokens },
             authorizer: Authorizer::new(store.clone()),
+            tunnels: Tunnels::default(),
+            streams: Streams::default(),
             store,
         }))
     }
 
-    /// What the server does beside answering: keeps access rights current. Ends with the store.
+    /// The ways to the nodes: whoever takes their connections opens them here.
+    pub fn tunnels(&self) -> &Tunnels {
+        &self.0.tunnels
+    }
+
+    /// What the server does beside answering: keeps access rights current, carries streams to nodes. Ends with the store.
     pub async fn run(&self) {
-        self.0.authorizer.follow().await;
+        tokio::select! {
+            () = self.0.authorizer.follow() => {}
+            () = self.0.streams.run() => {}
+        }
     }
 
     /// Makes access rights that were just written count now, rather than when [`ApiServer::run`] hears of them.
@@ -56,10 +71,7 @@ impl ApiServer {
         self.0.authorizer.read_again();
     }
 
-    async fn answer<B>(&self, request: http::Request<B>) -> Answer
-    where
-        B: http_body::Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send,
-    {
+    async fn answer<B: Incoming>(&self, request: http::Request<B>) -> Answer {
         let (method, uri) = (request.method().clone(), request.uri().clone());
         self.0.handle(request).await.unwrap_or_else(|status| {
             debug!(%method, %uri, code = status.code, message = status.message, "refused");
@@ -69,10 +81,7 @@ impl ApiServer {
 }
 
 impl Shared {
-    async fn handle<B>(&self, request: http::Request<B>) -> Result<Answer, Status>
-    where
-        B: http_body::Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send,
-    {
+    async fn handle<B: Incoming>(&self, request: http::Request<B>) -> Result<Answer, Status> {
         let (parts, body) = request.into_parts();
         let target = Target::of(parts.uri.path());
         // Whoever can connect may ask whether we live: probes have no credentials.
@@ -84,6 +93,15 @@ impl Shared {
             self.check(&user, &Attempt::Path { verb: path_verb(&parts.method), path: parts.uri.path() })?;
             return describe(&target, &parts);
         };
+        if nodes::answers(&resource) {
+            let nodes = Nodes {
+                store: &self.store,
+                tunnels: &self.tunnels,
+                authorizer: &self.authorizer,
+                streams: &self.streams,
+            };
+            return nodes.answer(parts, body, resource, &user).await;
+        }
         let request = Request {
             accept: Accept::of(&parts.headers)?,
             content: Content::of(&parts.method, &parts.headers)?,
@@ -218,10 +236,7 @@ fn path_verb(method: &Method) -> &'static str {
     }
 }
 
-async fn read<B>(body: B) -> Result<Bytes, Status>
-where
-    B: http_body::Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send,
-{
+async fn read<B: Incoming>(body: B) -> Result<Bytes, Status> {
     match Limited::new(body, LARGEST_BODY).collect().await {
         Ok(body) => Ok(body.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => {
@@ -231,10 +246,7 @@ where
     }
 }
 
-impl<B> Service<http::Request<B>> for ApiServer
-where
-    B: http_body::Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
-{
+impl<B: Incoming> Service<http::Request<B>> for ApiServer {
     type Response = http::Response<Body>;
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;

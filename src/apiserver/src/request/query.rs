@@ -36,6 +36,10 @@ impl Query {
         Ok(Self { pairs: pairs.ok_or_else(|| Status::bad_request("the query of the request is not UTF-8"))? })
     }
 
+    pub(crate) fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     /// The first value of an option; an empty one is none.
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
         let found = self.pairs.iter().find(|(known, _)| known == name);

@@ -119,7 +119,7 @@ impl Page {
     }
 
     /// The list as JSON, chunk by chunk.
-    fn stream(self, kind: &'static Kind, selected: Selected) -> answer::Body {
+    fn stream(self, kind: &'static Kind, selected: Selected) -> crate::body::Body {
         let begin = format!(
             r#"{{"kind":"{}","apiVersion":"{}","metadata":{},"items":["#,
             kind.list_kind,

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use store::{InMemory, Limits, Store};
 use tower::ServiceExt;
 
+mod nodes;
 mod services;
 mod verbs;
 

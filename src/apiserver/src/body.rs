@@ -1,0 +1,29 @@
+//! Bodies as they travel, in both directions.
+
+use bytes::{Buf, Bytes};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full};
+
+type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+/// The body of any answer: whole, as it comes, or as another server sends it.
+pub type Body = UnsyncBoxBody<Bytes, Broken>;
+
+#[derive(Debug, thiserror::Error)]
+#[error("the body broke off")]
+pub struct Broken(#[source] Cause);
+
+/// The body of a request, whoever sends it.
+pub(crate) trait Incoming: http_body::Body<Data: Send, Error: Into<Cause>> + Send + 'static {}
+
+impl<B> Incoming for B where B: http_body::Body<Data: Send, Error: Into<Cause>> + Send + 'static {}
+
+pub(crate) fn whole(bytes: impl Into<Bytes>) -> Body {
+    Full::new(bytes.into()).map_err(|never| match never {}).boxed_unsync()
+}
+
+/// A body that is passed on.
+pub(crate) fn passed<B: Incoming>(body: B) -> Body {
+    let copied = |mut data: B::Data| data.copy_to_bytes(data.remaining());
+    body.map_frame(move |frame| frame.map_data(copied)).map_err(|error| Broken(error.into())).boxed_unsync()
+}

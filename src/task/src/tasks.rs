@@ -45,6 +45,15 @@ impl<T: Send + 'static> Tasks<T> {
         task
     }
 
+    /// How many have not ended yet, or have ended and were not asked for.
+    pub fn len(&self) -> usize {
+        self.set.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.set.is_empty()
+    }
+
     /// The next task that ends by itself; `None` when none is left. Cancel safe.
     pub async fn next(&mut self) -> Option<Ended<T>> {
         loop {

@@ -5,7 +5,10 @@ use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertificateSigningRequestParams, DnType, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose,
+};
 use time::OffsetDateTime;
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
@@ -17,6 +20,12 @@ use crate::validity::{self, Validity};
 pub enum Error {
     #[error("cannot make a key or certificate for {subject}")]
     Sign {
+        subject: String,
+        #[source]
+        source: rcgen::Error,
+    },
+    #[error("the request for a certificate of {subject} cannot be read")]
+    Request {
         subject: String,
         #[source]
         source: rcgen::Error,
@@ -89,6 +98,17 @@ impl Authority {
         Ok(Identity { certificate: certificate.pem(), key: key.serialize_pem() })
     }
 
+    /// A certificate for a key that stays with its holder, on another machine. What the request says of its holder does not
+    /// count: `leaf` says it.
+    pub fn sign(&self, request: &str, leaf: &Leaf, now: OffsetDateTime) -> Result<String, Error> {
+        let unreadable = |source| Error::Request { subject: leaf.common_name.clone(), source };
+        let request = CertificateSigningRequestParams::from_pem(request).map_err(unreadable)?;
+        let certificate = leaf.params(now)?.signed_by(&request.public_key, &self.issuer);
+        let certificate =
+            certificate.map_err(|source| Error::Sign { subject: leaf.common_name.clone(), source })?;
+        Ok(certificate.pem())
+    }
+
     /// The identity kept in `folder` as `NAME.crt` and `NAME.key`; made anew when it is missing, unreadable, not
     /// ours, for another holder, or soon over.
     pub fn keep(
@@ -136,7 +156,7 @@ fn paths(folder: &Path, name: &str) -> (PathBuf, PathBuf) {
     (folder.join(format!("{name}.crt")), folder.join(format!("{name}.key")))
 }
 
-fn read(path: &Path) -> Result<Option<String>, Error> {
+pub(crate) fn read(path: &Path) -> Result<Option<String>, Error> {
     file::read(path).map_err(|source| Error::File { path: path.to_path_buf(), source })
 }
 
@@ -260,6 +280,20 @@ mod tests {
         assert!(!trusted(&authority, &identity, "other.default", BUILT));
         let other = Authority::open(folder.path(), "other", BUILT).unwrap();
         assert!(!trusted(&other, &identity, "kubernetes.default", BUILT));
+    }
+
+    #[test]
+    fn a_key_that_stays_where_it_is_gets_a_certificate() {
+        let folder = tempfile::tempdir().unwrap();
+        let authority = Authority::open(folder.path(), "server", BUILT).unwrap();
+        let key = crate::Key::open(&folder.path().join("node.key")).unwrap();
+        let certificate = authority.sign(&key.request().unwrap(), &server(), BUILT).unwrap();
+        let identity = key.with(certificate);
+        assert!(trusted(&authority, &identity, "kubernetes.default", BUILT));
+        assert!(goes_with(&identity.certificate, &KeyPair::from_pem(&identity.key).unwrap()));
+        let again = crate::Key::open(&folder.path().join("node.key")).unwrap();
+        assert_eq!(again.with(String::new()).key, identity.key, "it is made once");
+        assert!(matches!(authority.sign("nonsense", &server(), BUILT), Err(Error::Request { .. })));
     }
 
     #[test]

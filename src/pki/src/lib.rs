@@ -15,9 +15,11 @@ pub mod kubeconfig;
 pub mod token;
 
 mod authority;
+mod key;
 mod leaf;
 mod validity;
 
 pub use authority::{Authority, Error};
+pub use key::Key;
 pub use leaf::{Identity, Leaf, Usage};
 pub use validity::BUILT;

@@ -1,19 +1,22 @@
 //! The life cycle of long-running work: shutdown, readiness, owned tasks, back-off.
 //!
 //! A part of skiff is built (nothing runs), becomes ready, runs until it is asked to stop and then has until a deadline to
-//! finish what it began. The four modules are those four words; everything that waits in skiff waits with them:
+//! finish what it began. Everything that waits in skiff waits with these words:
 //!
 //! - [`Shutdown`] says *stop now* and *stop waiting now*, the same to everyone.
 //! - [`Ready`] says *you may rely on me*, once.
 //! - [`Tasks`] owns what was spawned: a task ends before its owner does.
+//! - [`Carrier`] owns what somebody else began and cannot wait for.
 //! - [`Backoff`] spaces attempts that may fail again.
 
 mod backoff;
+mod carrier;
 mod ready;
 mod shutdown;
 mod tasks;
 
 pub use backoff::Backoff;
+pub use carrier::{Carrier, Stopping};
 pub use ready::{NotReady, Ready, ReadySignal, readiness};
 pub use shutdown::{Shutdown, ShutdownTrigger, shutdown};
 pub use tasks::{Ended, Tasks};

@@ -1,0 +1,76 @@
+//! Work that is handed over by those who cannot wait for it: a request that ended in a stream, which outlives its answer.
+//!
+//! Its owner is whoever runs the carrier; it ends with it.
+
+use std::pin::Pin;
+
+use tokio::sync::{Mutex, mpsc};
+
+use crate::Tasks;
+
+type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Work that waits to be taken over; who hands over more waits.
+const WAITING: usize = 64;
+
+/// Nobody takes work over any more.
+#[derive(Debug, thiserror::Error)]
+#[error("the process is stopping")]
+pub struct Stopping;
+
+#[derive(Debug)]
+pub struct Carrier {
+    sender: mpsc::Sender<Work>,
+    receiver: Mutex<mpsc::Receiver<Work>>,
+}
+
+impl Default for Carrier {
+    fn default() -> Self {
+        let (sender, receiver) = mpsc::channel(WAITING);
+        Self { sender, receiver: Mutex::new(receiver) }
+    }
+}
+
+impl Carrier {
+    /// Hands work over. It moves while [`Carrier::run`] is polled.
+    pub async fn carry(&self, work: impl Future<Output = ()> + Send + 'static) -> Result<(), Stopping> {
+        self.sender.send(Box::pin(work)).await.map_err(|_| Stopping)
+    }
+
+    /// Carries what is handed over, for as long as it is polled.
+    pub async fn run(&self) {
+        let mut receiver = self.receiver.lock().await;
+        let mut carried = Tasks::new();
+        loop {
+            tokio::select! {
+                work = receiver.recv() => match work {
+                    Some(work) => drop(carried.spawn("carried", work)),
+                    None => return,
+                },
+                Some(_) = carried.next() => {}
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn work_outlives_who_handed_it_over() {
+        let carrier = Carrier::default();
+        let (done, told) = oneshot::channel();
+        let work = async move {
+            tokio::task::yield_now().await;
+            done.send(()).unwrap();
+        };
+        carrier.carry(work).await.unwrap();
+        tokio::select! {
+            () = carrier.run() => panic!("it ends with its owner only"),
+            told = told => told.unwrap(),
+        }
+    }
+}

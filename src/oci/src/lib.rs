@@ -13,6 +13,7 @@
 //! - [`Pods`] and [`Pod`] are the node agent's side; [`shim::main`] is the entry of the other two.
 //! - [`PodSpec`], [`ContainerSpec`] and [`ExecSpec`] say what to run, [`PodState`] what became of it: plain data, no
 //!   Kubernetes types.
+//! - [`image`] pulls images and mounts them as the roots of containers.
 //! - [`cgroup`] creates, limits, measures and removes control groups of both versions.
 #![expect(unsafe_code, reason = "seccomp(2), bpf(2), signalfd(2) and interface flags have no safe wrapper")]
 
@@ -20,6 +21,7 @@ pub mod capabilities;
 pub mod cgroup;
 mod durable;
 mod identity;
+pub mod image;
 mod launch;
 mod layout;
 mod pods;

@@ -15,7 +15,7 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the workspace").to_path_buf()
 }
 
-/// Every crate below `src/` with the workspace crates it depends on, of any dependency kind.
+/// Every crate below `src/` with the workspace crates it is built from. What only its tests use is its own affair.
 fn crates_by_cargo() -> Crates {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
     let output = Command::new(cargo)
@@ -36,7 +36,8 @@ fn crates_by_cargo() -> Crates {
 
 fn path_dependencies(package: &Value) -> BTreeSet<String> {
     let dependencies = package["dependencies"].as_array().expect("dependencies");
-    let local = dependencies.iter().filter(|dependency| dependency["path"].is_string());
+    let built_from = dependencies.iter().filter(|dependency| dependency["kind"] != "dev");
+    let local = built_from.filter(|dependency| dependency["path"].is_string());
     local.map(|dependency| text(&dependency["name"]).to_string()).collect()
 }
 

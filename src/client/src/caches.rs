@@ -46,6 +46,16 @@ impl Caches {
         &self.0.client
     }
 
+    /// A cache of its own for the objects of `K` that match, for the one component that needs few of many.
+    ///
+    /// Must be called on a tokio runtime: it starts the watch.
+    pub fn selected<K: Object>(&self, options: ListOptions) -> Cache<K> {
+        let mut running = self.0.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let (cache, reflector) = Cache::<K>::new(self.0.client.clone(), options);
+        running.reflectors.spawn(reflector.run());
+        cache
+    }
+
     /// The cache of a kind. Must be called on a tokio runtime: the first call starts the watch.
     pub fn of<K: Object>(&self) -> Cache<K> {
         let mut running = self.0.running.lock().unwrap_or_else(PoisonError::into_inner);

@@ -6,12 +6,13 @@ use crate::Object;
 use bytes::Bytes;
 use http::{Method, Request, header};
 use http_body_util::BodyExt;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ListMeta;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ListMeta, ObjectMeta};
 use kube::client::Body;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::path::Scoped;
+use crate::watch::OnlyMetadata;
 use crate::{Error, Key, Path, Watch};
 
 /// A connection to an API server, in this process or on another machine. Cheap to clone.
@@ -86,6 +87,17 @@ struct RawList<'a> {
     items: Option<Vec<&'a RawValue>>,
 }
 
+#[derive(Deserialize)]
+struct MetadataList {
+    metadata: ListMeta,
+    #[serde(default)]
+    items: Vec<OnlyMetadata>,
+}
+
+/// How metadata alone is asked for: of one object or of each of a watch, and of a list.
+const PARTIAL: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
+const PARTIAL_LIST: &str = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
+
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client").finish_non_exhaustive()
@@ -127,11 +139,7 @@ impl Client {
         options: &ListOptions,
         revision: &str,
     ) -> Result<Watch<K>, Error> {
-        let mut query = options.query();
-        query.pair("watch", "true");
-        query.pair("allowWatchBookmarks", "true");
-        query.pair("resourceVersion", revision);
-        let target = format!("{}?{query}", path.as_str());
+        let target = watch_target(path, options, revision);
         let body = self.body(Method::GET, &target, None).await?;
         Ok(Watch::new(describe(&Method::GET, &target), body))
     }
@@ -182,9 +190,52 @@ impl Client {
     where
         K::Scope: Scoped,
     {
+        self.delete_at(&Path::object::<K>(key), options).await
+    }
+
+    /// The metadata of an object of any kind.
+    pub async fn get_metadata(&self, path: &Path) -> Result<ObjectMeta, Error> {
+        let request = describe(&Method::GET, path.as_str());
+        let body = self.body_as(PARTIAL, Method::GET, path.as_str(), None).await?;
+        let answer = collect(&request, body).await?;
+        decode(&request, || serde_json::from_slice(&answer)).map(|OnlyMetadata { metadata }| metadata)
+    }
+
+    /// The metadata of the objects of any kind.
+    pub async fn list_metadata(&self, path: &Path, options: &ListOptions) -> Result<Page<ObjectMeta>, Error> {
+        let target = format!("{}?{}", path.as_str(), options.query());
+        let request = describe(&Method::GET, &target);
+        let answer = collect(&request, self.body_as(PARTIAL_LIST, Method::GET, &target, None).await?).await?;
+        let list: MetadataList = decode(&request, || serde_json::from_slice(&answer))?;
+        Ok(Page {
+            items: list.items.into_iter().map(|OnlyMetadata { metadata }| metadata).collect(),
+            revision: list.metadata.resource_version.unwrap_or_default(),
+            continue_token: list.metadata.continue_.filter(|token| !token.is_empty()),
+        })
+    }
+
+    /// Every change after `revision` of the metadata of the objects of any kind.
+    pub async fn watch_metadata(&self, path: &Path, revision: &str) -> Result<Watch<ObjectMeta>, Error> {
+        let target = watch_target(path, &ListOptions::default(), revision);
+        let body = self.body_as(PARTIAL, Method::GET, &target, None).await?;
+        Ok(Watch::of_metadata(describe(&Method::GET, &target), body))
+    }
+
+    /// Replaces a subresource that speaks its object's kind.
+    pub async fn put_at<K: Object>(&self, path: &Path, object: &K) -> Result<K, Error> {
+        self.exchange(Method::PUT, path.as_str(), Some(sent(object)?)).await
+    }
+
+    /// Patches an object of any kind, whatever comes back.
+    pub async fn patch_at(&self, path: &Path, patch: &Patch) -> Result<(), Error> {
+        let target = format!("{}{}", path.as_str(), patch.query());
+        self.answer(Method::PATCH, &target, Some(patch.content())).await.map(drop)
+    }
+
+    /// Deletes an object, or all objects of a collection, of any kind.
+    pub async fn delete_at(&self, path: &Path, options: &DeleteOptions) -> Result<(), Error> {
         let body = serde_json::to_vec(options).expect("options of strings and numbers are JSON");
-        self.answer(Method::DELETE, Path::object::<K>(key).as_str(), Some(Content::json(body))).await?;
-        Ok(())
+        self.answer(Method::DELETE, path.as_str(), Some(Content::json(body))).await.map(drop)
     }
 
     /// Any other exchange of JSON: subresources whose kind differs from their object's.
@@ -220,9 +271,18 @@ impl Client {
 
     /// Sends and looks at the code: what is returned is the body of a success.
     async fn body(&self, method: Method, target: &str, content: Option<Content>) -> Result<Body, Error> {
+        self.body_as("application/json", method, target, content).await
+    }
+
+    async fn body_as(
+        &self,
+        accept: &str,
+        method: Method,
+        target: &str,
+        content: Option<Content>,
+    ) -> Result<Body, Error> {
         let description = describe(&method, target);
-        let builder =
-            Request::builder().method(method).uri(target).header(header::ACCEPT, "application/json");
+        let builder = Request::builder().method(method).uri(target).header(header::ACCEPT, accept);
         let request = match content {
             Some(Content { media_type, bytes }) => {
                 builder.header(header::CONTENT_TYPE, media_type).body(Body::from(bytes))
@@ -318,6 +378,14 @@ impl fmt::Display for Query {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+fn watch_target(path: &Path, options: &ListOptions, revision: &str) -> String {
+    let mut query = options.query();
+    query.pair("watch", "true");
+    query.pair("allowWatchBookmarks", "true");
+    query.pair("resourceVersion", revision);
+    format!("{}?{query}", path.as_str())
 }
 
 fn describe(method: &Method, target: &str) -> String {

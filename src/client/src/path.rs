@@ -3,6 +3,7 @@
 use std::fmt;
 
 use api::codec::Typed;
+use api::kinds::Kind;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::{ClusterResourceScope, Metadata, NamespaceResourceScope, Resource};
 
@@ -76,6 +77,21 @@ impl Path {
         Self::collection::<K>(&key.namespace).child(&key.name)
     }
 
+    /// The objects of any kind, in one namespace, or all of them if none is named.
+    pub fn collection_of(kind: &Kind, namespace: &str) -> Self {
+        let mut path =
+            if kind.group.is_empty() { "/api".to_string() } else { format!("/apis/{}", kind.group) };
+        path = format!("{path}/{}", kind.version);
+        if kind.namespaced && !namespace.is_empty() {
+            path = format!("{path}/namespaces/{namespace}");
+        }
+        Self(path).child(kind.plural)
+    }
+
+    pub fn object_of(kind: &Kind, key: &Key) -> Self {
+        Self::collection_of(kind, &key.namespace).child(&key.name)
+    }
+
     /// One segment further: an object of a collection, a subresource of an object.
     #[must_use]
     pub fn child(mut self, segment: &str) -> Self {
@@ -104,6 +120,10 @@ mod tests {
             Path::object::<Deployment>(&Key::new("a", "web")).child("status").as_str(),
             "/apis/apps/v1/namespaces/a/deployments/web/status"
         );
+        let kind = api::kinds::by_resource("apps", "v1", "deployments").unwrap();
+        let key = Key::new("a", "web");
+        assert_eq!(Path::object_of(kind, &key), Path::object::<Deployment>(&key));
+        assert_eq!(Path::collection_of(kind, ""), Path::all::<Deployment>());
         assert_eq!(Path::object::<Node>(&Key::new("", "n1")).as_str(), "/api/v1/nodes/n1");
     }
 }

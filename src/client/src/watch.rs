@@ -4,7 +4,6 @@
 //! its line, once, by the codec of its kind.
 
 use std::collections::VecDeque;
-use std::marker::PhantomData;
 
 use crate::Object;
 use bytes::{Bytes, BytesMut};
@@ -39,8 +38,11 @@ pub struct Watch<K> {
     body: Body,
     pending: BytesMut,
     lines: VecDeque<Bytes>,
-    kind: PhantomData<fn() -> K>,
+    decode: Decode<K>,
 }
+
+/// How the object of an event is read.
+type Decode<K> = fn(&[u8]) -> Result<K, Box<dyn std::error::Error + Send + Sync>>;
 
 #[derive(Deserialize)]
 struct Envelope<'a> {
@@ -50,14 +52,31 @@ struct Envelope<'a> {
     object: &'a RawValue,
 }
 
+/// An object of which nothing but the metadata is of interest.
 #[derive(Deserialize)]
-struct OnlyMetadata {
-    metadata: ObjectMeta,
+pub(crate) struct OnlyMetadata {
+    pub(crate) metadata: ObjectMeta,
 }
 
 impl<K: Object> Watch<K> {
     pub(crate) fn new(request: String, body: Body) -> Self {
-        Self { request, body, pending: BytesMut::new(), lines: VecDeque::new(), kind: PhantomData }
+        Self::reading(request, body, |bytes| K::decode(bytes).map_err(Into::into))
+    }
+}
+
+impl Watch<ObjectMeta> {
+    /// A watch of the metadata alone, of whatever kind.
+    pub(crate) fn of_metadata(request: String, body: Body) -> Self {
+        Self::reading(request, body, |bytes| {
+            let OnlyMetadata { metadata } = serde_json::from_slice(bytes)?;
+            Ok(metadata)
+        })
+    }
+}
+
+impl<K> Watch<K> {
+    fn reading(request: String, body: Body, decode: Decode<K>) -> Self {
+        Self { request, body, pending: BytesMut::new(), lines: VecDeque::new(), decode }
     }
 
     /// The next event; `None` when the server has ended the watch, as it does from time to time.
@@ -121,7 +140,7 @@ impl<K: Object> Watch<K> {
     }
 
     fn object(&self, bytes: &[u8]) -> Result<K, Error> {
-        K::decode(bytes).map_err(|source| self.garbled(source))
+        (self.decode)(bytes).map_err(|source| self.garbled(source))
     }
 
     fn garbled(&self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {

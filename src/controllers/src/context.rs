@@ -4,9 +4,9 @@ use client::{Caches, Client, Recorder};
 
 /// The way to the API, in the name of the controllers. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Context {
-    pub caches: Caches,
-    pub recorder: Recorder,
+pub(crate) struct Context {
+    pub(crate) caches: Caches,
+    pub(crate) recorder: Recorder,
 }
 
 impl Context {

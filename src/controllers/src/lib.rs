@@ -5,12 +5,19 @@
 //! nothing of one another: a Deployment writes ReplicaSets, and whoever looks after those sees them in its cache.
 
 mod context;
-pub mod deployment;
+mod deployment;
+mod endpoint_slice;
+mod endpoints;
 mod feed;
 mod make_pods;
+mod namespace;
+mod node_lifecycle;
 mod owner;
 mod pod;
-pub mod replica_set;
-mod selector;
+mod replica_set;
+mod root_ca;
+mod run;
+mod service_account;
+mod service_pods;
 
-pub use context::Context;
+pub use run::{Cluster, run_all};

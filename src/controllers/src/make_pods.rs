@@ -33,7 +33,7 @@ pub(crate) fn of_template<Owner: Object>(owner: &Owner, template: &PodTemplateSp
     }
 }
 
-fn prefix(owner: &str) -> String {
+pub(crate) fn prefix(owner: &str) -> String {
     let cut: String = owner.chars().take(LONGEST_PREFIX - 1).collect();
     format!("{cut}-")
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::selector::Selector;
+use api::selector::LabelSelector;
 use client::Object;
 use client::{Client, Error, Key, Patch, Scoped};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
@@ -51,8 +51,8 @@ enum Claim {
     NotOurs,
 }
 
-fn claim(owner: &ObjectMeta, selector: &Selector, object: &ObjectMeta) -> Claim {
-    let matches = selector.matches(object.labels.as_ref());
+fn claim(owner: &ObjectMeta, selector: &LabelSelector, object: &ObjectMeta) -> Claim {
+    let matches = selector.matches_labels(object.labels.as_ref());
     let dying = owner.deletion_timestamp.is_some();
     match controller(object) {
         Some(reference) if Some(&reference.uid) != owner.uid.as_ref() => Claim::NotOurs,
@@ -67,7 +67,7 @@ fn claim(owner: &ObjectMeta, selector: &Selector, object: &ObjectMeta) -> Claim 
 pub(crate) async fn claim_all<Owner, K>(
     client: &Client,
     owner: &Owner,
-    selector: &Selector,
+    selector: &LabelSelector,
     objects: Vec<Arc<K>>,
 ) -> Result<Vec<Arc<K>>, Error>
 where
@@ -133,7 +133,7 @@ fn is_gone(error: &Error) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, Time};
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
     use k8s_openapi::jiff::Timestamp;
 
     use super::*;
@@ -153,11 +153,8 @@ mod tests {
 
     #[test]
     fn a_claim_follows_owner_and_labels() {
-        let labels = LabelSelector {
-            match_labels: Some([("app".to_string(), "web".to_string())].into()),
-            ..LabelSelector::default()
-        };
-        let selector = Selector::of(&labels).unwrap();
+        let labels = [("app".to_string(), "web".to_string())].into();
+        let selector = LabelSelector::of_labels(&labels).unwrap();
         let alive = ObjectMeta { uid: Some("me".into()), ..ObjectMeta::default() };
         let dying = ObjectMeta { deletion_timestamp: Some(Time(Timestamp::UNIX_EPOCH)), ..alive.clone() };
         for (owner, object, expected) in [

@@ -35,6 +35,11 @@ fn ready_since(pod: &Pod) -> Option<Timestamp> {
     condition.last_transition_time.as_ref().map(|time| time.0)
 }
 
+/// When it last became ready or ceased to be.
+pub(crate) fn ready_changed(pod: &Pod) -> Option<Timestamp> {
+    ready_condition(pod)?.last_transition_time.as_ref().map(|time| time.0)
+}
+
 /// Whether a pod counts as available, or how long until it does if nothing happens to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Availability {

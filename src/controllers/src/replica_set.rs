@@ -7,6 +7,7 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 use std::time::Duration;
 
+use api::selector::LabelSelector;
 use client::{Error, Key, Queue};
 use futures_util::future::join3;
 use k8s_openapi::api::apps::v1::{ReplicaSet, ReplicaSetCondition, ReplicaSetStatus};
@@ -18,13 +19,12 @@ use tracing::warn;
 use crate::context::Context;
 use crate::feed::feed;
 use crate::pod::{self, Availability};
-use crate::selector::Selector;
 use crate::{make_pods, owner};
 
 /// Pods made or deleted at one look: a typo in `replicas` should leave time to mend it.
 const MOST_AT_ONCE: usize = 500;
 
-pub async fn run(context: Context) {
+pub(crate) async fn run(context: Context) {
     let queue = Queue::default();
     let sets = feed(context.caches.of::<ReplicaSet>(), queue.clone(), |set: &ReplicaSet| [Key::of(set)]);
     let pods = feed(context.caches.of::<Pod>(), queue.clone(), |pod: &Pod| {
@@ -72,8 +72,8 @@ async fn reconcile(context: &Context, key: Key) -> Result<Option<Duration>, Erro
     Ok(next_available(&set, &active, now))
 }
 
-fn selector(set: &ReplicaSet) -> Option<Selector> {
-    let selector = Selector::of(&set.spec.selector);
+fn selector(set: &ReplicaSet) -> Option<LabelSelector> {
+    let selector = LabelSelector::of(Some(&set.spec.selector));
     selector.inspect_err(|error| warn!(set = %Key::of(set), %error, "a selector that cannot be used")).ok()
 }
 

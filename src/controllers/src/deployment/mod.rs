@@ -14,6 +14,7 @@ mod status;
 use std::sync::Arc;
 use std::time::Duration;
 
+use api::selector::LabelSelector;
 use client::{DeleteOptions, Error, Key, Queue, Severity};
 use futures_util::future::join4;
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentStatus, ReplicaSet, ReplicaSetSpec};
@@ -26,12 +27,11 @@ use self::rollout::{Goal, Size};
 use self::status::{Said, asked};
 use crate::context::Context;
 use crate::feed::feed;
-use crate::selector::Selector;
 use crate::{owner, pod};
 
 const DEFAULT_HISTORY: usize = 10;
 
-pub async fn run(context: Context) {
+pub(crate) async fn run(context: Context) {
     let queue = Queue::default();
     let (deployments, sets) = (context.caches.of::<Deployment>(), context.caches.of::<ReplicaSet>());
     let by_set = sets.clone();
@@ -71,7 +71,7 @@ async fn reconcile(context: &Context, key: Key) -> Result<Option<Duration>, Erro
     let (deployments, sets) = (context.caches.of::<Deployment>(), context.caches.of::<ReplicaSet>());
     sets.synced().await;
     let Some(deployment) = deployments.get(&key) else { return Ok(None) };
-    let selector = match Selector::of(&deployment.spec.selector) {
+    let selector = match LabelSelector::of(Some(&deployment.spec.selector)) {
         Ok(selector) => selector,
         Err(error) => {
             warn!(%key, %error, "a selector that cannot be used");

@@ -12,7 +12,7 @@ use super::typed::{NetworkArgs, NetworkBackend};
 #[derive(Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Network {
-    cluster_cidr: Vec<IpNet>,
+    pub(crate) cluster_cidr: Vec<IpNet>,
     pub(crate) service_cidr: Vec<IpNet>,
     pub(super) cluster_dns: Vec<IpAddr>,
     pub(crate) cluster_domain: DnsName,

@@ -64,10 +64,9 @@ fn roles() -> [(&'static str, Value); 4] {
         (
             CONTROLLERS,
             json!([
-                {"apiGroups": ["apps"], "verbs": ["get", "list", "watch", "create", "update", "patch", "delete"],
-                 "resources": ["deployments", "deployments/status", "replicasets", "replicasets/status"]},
-                {"apiGroups": [""], "verbs": ["get", "list", "watch", "create", "patch", "delete"], "resources": ["pods"]},
-                {"apiGroups": [""], "verbs": ["create", "patch"], "resources": ["events"]},
+                // Whatever there is may be owned by what is deleted, or lie in a namespace that is.
+                {"apiGroups": ["*"], "resources": ["*"],
+                 "verbs": ["get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"]},
             ]),
         ),
         (

@@ -14,7 +14,7 @@ use crate::config::{ServerConfig, SubjectAltName};
 
 pub(super) struct Identities {
     /// Signs servers; what clients trust, and what the join token names.
-    servers: Authority,
+    pub(super) servers: Authority,
     /// Signs clients.
     pub(super) clients: Authority,
     pub(super) api: Identity,

@@ -12,11 +12,11 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use apiserver::{ApiServer, User};
-use client::{Caches, Client, Recorder};
-use controllers::{Context as Controllers, deployment, replica_set};
+use client::{Caches, Client};
+use controllers::{Cluster, run_all};
 use jiff::Timestamp;
 use store::{Config, Store};
-use task::{ReadySignal, Shutdown, Tasks, readiness};
+use task::{ReadySignal, Shutdown, readiness};
 use tokio::net::{TcpListener, TcpSocket};
 use tower::util::MapRequest;
 use transport::{Certificate, Listener};
@@ -41,8 +41,12 @@ pub(crate) fn component(config: &ServerConfig) -> anyhow::Result<Component> {
     identities.write_kubeconfig(config)?;
     let path = config.kubeconfig.path.display();
     tracing::info!("the API is at {}; try: kubectl --kubeconfig {path} get namespaces", config.address());
-    let plane =
-        ControlPlane { api: ApiServer::new(store.clone(), Arc::new(identities.tokens)), store, listener };
+    let cluster = Cluster {
+        certificate_authority: identities.servers.certificate().into(),
+        pod_networks: config.network.cluster_cidr.clone(),
+    };
+    let api = ApiServer::new(store.clone(), Arc::new(identities.tokens));
+    let plane = ControlPlane { store, api, listener, cluster };
     let (signal, ready) = readiness();
     Ok(Component::new("control plane", ready, move |shutdown| plane.run(signal, shutdown)))
 }
@@ -51,6 +55,7 @@ struct ControlPlane {
     store: Store,
     api: ApiServer,
     listener: Listener,
+    cluster: Cluster,
 }
 
 impl ControlPlane {
@@ -60,7 +65,8 @@ impl ControlPlane {
             .context("make the objects that every cluster has")?;
         // The controllers would be refused, and try again, until the first roles are heard of.
         self.api.read_access_rights();
-        let mut controllers = self.controllers();
+        let client = in_process(&self.api, User::new(CONTROLLERS, [""; 0]));
+        let mut controllers = run_all(&client, &Caches::new(client.clone()), self.cluster);
         ready.set();
         let requested = shutdown.clone();
         let serving = self.listener.serve(
@@ -75,24 +81,6 @@ impl ControlPlane {
             ended = controllers.next() => anyhow::bail!("a controller ended: {ended:?}"),
         }
         self.store.stop().await.context("write what was still in memory to disk")
-    }
-}
-
-impl ControlPlane {
-    /// Starts the controllers, under one user and on one set of caches; each tells events in its own name.
-    fn controllers(&self) -> Tasks<()> {
-        let client = in_process(&self.api, User::new(CONTROLLERS, [""; 0]));
-        let caches = Caches::new(client.clone());
-        let mut tasks = Tasks::new();
-        let mut context = |component: &'static str| {
-            let (recorder, writing) = Recorder::new(client.clone(), component, "");
-            tasks.spawn("events", writing);
-            Controllers { caches: caches.clone(), recorder }
-        };
-        let (deployments, sets) = (context("deployment-controller"), context("replicaset-controller"));
-        tasks.spawn("Deployment", deployment::run(deployments));
-        tasks.spawn("ReplicaSet", replica_set::run(sets));
-        tasks
     }
 }
 

@@ -1,0 +1,8 @@
+//! The controllers at work, all together, on a real API server over a store in memory. There are no nodes: what a kubelet
+//! would do to pods, the tests do.
+
+#![expect(clippy::unwrap_used, reason = "a failed step is a failed test")]
+
+mod cluster;
+mod namespaces;
+mod services;

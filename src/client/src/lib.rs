@@ -24,7 +24,7 @@ mod watch;
 
 pub use cache::{Cache, Change, Changes};
 pub use caches::Caches;
-pub use connection::{Client, DeleteOptions, ListOptions, Page, Patch};
+pub use connection::{Client, DeleteOptions, ListOptions, Page, Patch, Preconditions};
 pub use error::Error;
 pub use path::{Key, Object, Path, Scoped};
 pub use queue::Queue;

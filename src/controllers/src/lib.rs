@@ -9,6 +9,7 @@ mod deployment;
 mod endpoint_slice;
 mod endpoints;
 mod feed;
+mod garbage;
 mod make_pods;
 mod namespace;
 mod node_lifecycle;

@@ -6,7 +6,9 @@ use task::Tasks;
 
 use crate::context::Context;
 use crate::node_lifecycle::pod_cidr;
-use crate::{deployment, endpoint_slice, endpoints, namespace, replica_set, root_ca, service_account};
+use crate::{
+    deployment, endpoint_slice, endpoints, garbage, namespace, replica_set, root_ca, service_account,
+};
 
 /// What the controllers need to know of the cluster they run in.
 #[derive(Clone, Debug)]
@@ -39,6 +41,7 @@ pub fn run_all(client: &Client, caches: &Caches, cluster: Cluster) -> Tasks<()> 
     tasks.spawn("Deployment", deployments);
     tasks.spawn("EndpointSlice", slices);
     tasks.spawn("Endpoints", endpoints);
+    tasks.spawn("garbage", garbage::run(client.clone()));
     tasks.spawn("Namespace", namespaces);
     tasks.spawn("pod CIDR", pod_cidrs);
     tasks.spawn("ReplicaSet", sets);

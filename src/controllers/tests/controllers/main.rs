@@ -4,5 +4,6 @@
 #![expect(clippy::unwrap_used, reason = "a failed step is a failed test")]
 
 mod cluster;
+mod garbage;
 mod namespaces;
 mod services;

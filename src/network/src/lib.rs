@@ -1,4 +1,16 @@
 //! What skiff asks of the kernel's network, in plain structs: no API types, no helper binaries, only netlink.
+//!
+//! - [`PodNetwork`] gives pods addresses ([`ipam`]) and links them to this node.
+//! - [`Overlay`] joins the nodes, and keeps the cluster's addresses inside.
+//! - [`nft`] holds tables of rules as plain data and puts them into the kernel.
 
 pub mod ipam;
+pub mod netlink;
 pub mod nft;
+pub mod overlay;
+pub mod pods;
+pub mod route;
+pub mod sysctl;
+
+pub use overlay::{Backend, Overlay, OverlayConfig, Peer};
+pub use pods::{PodNetwork, PodNetworkConfig};

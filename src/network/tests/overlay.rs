@@ -1,0 +1,170 @@
+//! Two nodes, a cable between them, and a pod on each.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+mod namespace;
+
+use std::io::ErrorKind;
+use std::net::{IpAddr, TcpStream, UdpSocket};
+use std::path::Path;
+
+use namespace::{Namespace, cable, say};
+use network::{Backend, Overlay, OverlayConfig, Peer, PodNetwork, PodNetworkConfig};
+
+struct Node {
+    machine: Namespace,
+    pod: Namespace,
+    number: u8,
+    backend: Backend,
+}
+
+impl Node {
+    fn new(number: u8, backend: Backend) -> Option<Self> {
+        Some(Self { machine: Namespace::new()?, pod: Namespace::new()?, number, backend })
+    }
+
+    async fn overlay(&self) -> Overlay {
+        let networks = |list: &[&str]| list.iter().map(|network| network.parse().unwrap()).collect();
+        let config = OverlayConfig {
+            backend: self.backend,
+            cluster_cidrs: networks(&["10.42.0.0/16", "fd42::/32"]),
+            service_cidrs: networks(&["10.43.0.0/16", "fd43::/112"]),
+            pod_cidrs: self.pod_cidrs(),
+            node_ip: None,
+        };
+        Overlay::open(config).await.unwrap()
+    }
+
+    fn pod_cidrs(&self) -> Vec<ipnet::IpNet> {
+        let number = self.number;
+        vec![
+            format!("10.42.{number}.0/24").parse().unwrap(),
+            format!("fd42:0:0:{number}::/64").parse().unwrap(),
+        ]
+    }
+
+    fn peer(&self) -> Peer {
+        let mac = self.machine.block_on(async || self.overlay().await.mac());
+        Peer {
+            node_ip: format!("192.0.2.{}", self.number).parse().unwrap(),
+            pod_cidrs: self.pod_cidrs(),
+            mac,
+        }
+    }
+
+    /// Joins the node to the other, and its pod to the node.
+    fn start(&self, state: &Path, peers: &[Peer]) -> Vec<IpAddr> {
+        self.machine.block_on(async || {
+            let overlay = self.overlay().await;
+            overlay.set_peers(peers).await.unwrap();
+            let state = state.join(self.number.to_string());
+            let config = PodNetworkConfig { state, pod_cidrs: self.pod_cidrs(), mtu: overlay.mtu() };
+            let pods = PodNetwork::open(config).await.unwrap();
+            pods.attach("pod", &self.pod.path()).await.unwrap()
+        })
+    }
+}
+
+/// Both nodes and the addresses of their pods.
+fn two_nodes(backend: Backend) -> Option<[(Node, Vec<IpAddr>); 2]> {
+    let (first, second) = (Node::new(1, backend)?, Node::new(2, backend)?);
+    let state = tempfile::tempdir().unwrap();
+    cable(&first.machine, &second.machine, ["192.0.2.1/24", "192.0.2.2/24"]);
+    let (one, two) = (first.peer(), second.peer());
+    let (a, b) = (first.start(state.path(), &[two]), second.start(state.path(), &[one]));
+    Some([(first, a), (second, b)])
+}
+
+/// Counts these packets where they arrive from the cable.
+fn count(machine: &Namespace, packets: &str) {
+    machine.output("nft add table inet test");
+    machine.output("nft add chain inet test arrive { type filter hook prerouting priority raw ; }");
+    machine.output(&format!("nft add rule inet test arrive iifname uplink {packets} counter drop"));
+}
+
+fn counted(machine: &Namespace) -> bool {
+    !machine.output("nft list table inet test").contains("packets 0 ")
+}
+
+#[test]
+fn pods_of_two_nodes_speak_through_vxlan() {
+    let Some([(first, a), (second, b)]) = two_nodes(Backend::default()) else { return };
+    count(&second.machine, "ip saddr 10.42.0.0/16");
+    for (mine, theirs) in a.iter().zip(&b) {
+        assert_eq!(say(&first.pod, &second.pod, *theirs), *mine);
+        assert_eq!(say(&second.pod, &first.pod, *mine), *theirs);
+        say(&first.machine, &second.pod, *theirs);
+    }
+    assert!(!counted(&second.machine), "nothing of a pod came as it is");
+    assert!(first.pod.output("ip link show eth0").contains("mtu 1450"));
+    assert!(first.machine.output("ip -d link show skiff.1").contains("vxlan id 1 local 192.0.2.1 "));
+}
+
+#[test]
+fn nodes_on_one_link_need_no_tunnel() {
+    let Some([(first, a), (second, b)]) = two_nodes(Backend::HostGw) else { return };
+    assert_eq!(say(&first.pod, &second.pod, b[0]), a[0]);
+    assert!(!first.machine.output("ip link").contains("skiff.1"));
+    assert!(second.pod.output("ip link show eth0").contains("mtu 1500"));
+}
+
+#[test]
+fn out_of_the_cluster_a_pod_has_its_nodes_address() {
+    let Some([(first, _), (second, _)]) = two_nodes(Backend::default()) else { return };
+    let node: [IpAddr; 2] = ["192.0.2.1".parse().unwrap(), "192.0.2.2".parse().unwrap()];
+    assert_eq!(say(&first.pod, &second.machine, node[1]), node[0]);
+}
+
+#[test]
+fn addresses_of_the_cluster_do_not_leave_by_the_uplink() {
+    let Some([(first, _), (second, _)]) = two_nodes(Backend::default()) else { return };
+    first.machine.output("ip route add default via 192.0.2.2");
+    count(&second.machine, "ip daddr { 10.42.0.0/16, 10.43.0.0/16 }");
+    for place in [&first.pod, &first.machine] {
+        let error = place.run(|| TcpStream::connect("10.42.99.1:80")).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::HostUnreachable, "{error}");
+        // Dropped on the way; a program of the node is told so.
+        let _ = place.run(|| UdpSocket::bind("0.0.0.0:0").unwrap().send_to(b"x", "10.43.0.99:80"));
+    }
+    // Whatever was sent before has arrived now.
+    say(&first.machine, &second.machine, "192.0.2.2".parse().unwrap());
+    assert!(!counted(&second.machine), "{}", second.machine.output("nft list table inet test"));
+}
+
+#[test]
+fn a_restart_keeps_the_device_and_peers_come_and_go() {
+    let Some([(first, _), (second, _)]) = two_nodes(Backend::default()) else { return };
+    let told = |machine: &Namespace| {
+        let commands = [
+            "ip route show proto 115",
+            "ip -6 route show proto 115",
+            "ip neigh show dev skiff.1",
+            "ip -6 neigh show dev skiff.1",
+        ];
+        let entries = commands.map(|command| machine.output(command)).concat();
+        entries + &machine.output("bridge fdb show dev skiff.1")
+    };
+    let before = (first.machine.output("ip -d link show skiff.1"), told(&first.machine));
+    assert_eq!(before.1.matches("10.42.2.0").count(), 3, "{}", before.1);
+    let peer = second.peer();
+    first.machine.block_on(async || first.overlay().await.set_peers(&[peer]).await.unwrap());
+    assert_eq!((first.machine.output("ip -d link show skiff.1"), told(&first.machine)), before);
+
+    first.machine.block_on(async || first.overlay().await.set_peers(&[]).await.unwrap());
+    let left = told(&first.machine);
+    assert!(
+        !left.contains("10.42.2.0") && !left.contains("192.0.2.2") && !left.contains("fd42:0:0:2"),
+        "{left}"
+    );
+    assert!(left.contains("unreachable 10.42.0.0/16"), "{left}");
+}
+
+#[test]
+fn another_backend_leaves_nothing_of_the_first() {
+    let Some([(first, _), (second, _)]) = two_nodes(Backend::default()) else { return };
+    let other = Node { backend: Backend::HostGw, ..first };
+    let peer = second.peer();
+    other.machine.block_on(async || other.overlay().await.set_peers(&[peer]).await.unwrap());
+    assert!(!other.machine.output("ip link").contains("skiff.1"));
+    assert!(other.machine.output("ip route").contains("10.42.2.0/24 via 192.0.2.2 dev uplink"));
+}

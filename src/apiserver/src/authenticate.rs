@@ -1,24 +1,28 @@
 //! Who is it? A client certificate of our authority, or a service account's token. Nobody is anonymous.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use api::status::Status;
 use http::{Extensions, HeaderMap, header};
-use jiff::Timestamp;
-use pki::jwt::Signer;
+use jiff::{SignedDuration, Timestamp};
+use serde::Deserialize;
 use serde_json::Value;
 use store::Store;
 use tracing::debug;
 use transport::Peer;
-use x509_parser::prelude::{FromDer, X509Certificate};
 
+use crate::issuer::Issuer;
 use crate::user::User;
+
+/// What is being deleted for this long is gone, to the tokens that are bound to it.
+const LEEWAY: SignedDuration = SignedDuration::from_secs(60);
 
 /// Tells users by what they show.
 #[derive(Debug)]
 pub(crate) struct Authenticator {
     pub(crate) store: Store,
-    pub(crate) tokens: Arc<Signer>,
+    pub(crate) issuer: Arc<Issuer>,
 }
 
 impl Authenticator {
@@ -30,7 +34,7 @@ impl Authenticator {
         }
         let shown = extensions.get::<Peer>().and_then(|peer| peer.certificate.as_ref());
         if let Some(certificate) = shown {
-            return of_certificate(certificate).ok_or_else(Status::unauthorized);
+            return User::of_certificate(certificate).ok_or_else(Status::unauthorized);
         }
         let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         let token = bearer
@@ -40,42 +44,79 @@ impl Authenticator {
         self.of_token(token.trim()).ok_or_else(Status::unauthorized)
     }
 
-    /// The account of a token that we signed, while the account, and what the token is bound to, are the same.
     fn of_token(&self, token: &str) -> Option<User> {
-        let claims = self.tokens.verify(token, Timestamp::now().as_second());
+        let claims = self.issuer.claims(token, Timestamp::now());
         let claims = claims.inspect_err(|why| debug!(%why, "a token is refused")).ok()?;
+        let ours = claims["aud"].as_array()?.iter().any(|audience| audience == self.issuer.url());
+        if ours { self.account(&claims) } else { None }
+    }
+
+    /// The account that claims name, while it, and what they are bound to, are the same.
+    pub(crate) fn account(&self, claims: &Value) -> Option<User> {
         let bound = &claims["kubernetes.io"];
         let namespace = bound["namespace"].as_str()?;
-        let account = bound["serviceaccount"]["name"].as_str()?;
-        self.still_there(
-            &format!("/serviceaccounts/{namespace}/{account}"),
-            &bound["serviceaccount"]["uid"],
-        )?;
-        let mut user = User::service_account(namespace, account);
-        user.uid = bound["serviceaccount"]["uid"].as_str().unwrap_or_default().into();
-        if let Some(pod) = bound["pod"]["name"].as_str() {
-            self.still_there(&format!("/pods/{namespace}/{pod}"), &bound["pod"]["uid"])?;
-            let extra = |what: &str| bound["pod"][what].as_str().unwrap_or_default().to_string();
-            user.extra.insert("authentication.kubernetes.io/pod-name".into(), vec![extra("name")]);
-            user.extra.insert("authentication.kubernetes.io/pod-uid".into(), vec![extra("uid")]);
-        }
+        let account = &bound["serviceaccount"];
+        let name = account["name"].as_str()?;
+        self.still_there(&format!("/serviceaccounts/{namespace}/{name}"), account)?;
+        self.holds(bound, namespace)?;
+        let mut user = User::service_account(namespace, name);
+        user.uid = account["uid"].as_str().unwrap_or_default().into();
+        user.extra = extra(claims);
         Some(user)
     }
 
-    fn still_there(&self, key: &str, uid: &Value) -> Option<()> {
+    /// A token that is bound to a pod says where that runs; it does not end with the node.
+    fn holds(&self, bound: &Value, namespace: &str) -> Option<()> {
+        let (pod, secret, node) = (&bound["pod"], &bound["secret"], &bound["node"]);
+        let key = |plural: &str, reference: &Value| {
+            Some(format!("/{plural}/{namespace}/{}", reference["name"].as_str()?))
+        };
+        match (pod, secret, node) {
+            (pod, _, _) if !pod.is_null() => self.still_there(&key("pods", pod)?, pod),
+            (_, secret, _) if !secret.is_null() => self.still_there(&key("secrets", secret)?, secret),
+            (_, _, node) if !node.is_null() => {
+                self.still_there(&format!("/nodes/{}", node["name"].as_str()?), node)
+            }
+            _ => Some(()),
+        }
+    }
+
+    fn still_there(&self, key: &str, reference: &Value) -> Option<()> {
         let entry = self.store.get(key)?;
-        let object: Value = serde_json::from_slice(entry.value()).ok()?;
-        (object["metadata"]["uid"] == *uid).then_some(())
+        let found: Kept = serde_json::from_slice(entry.value()).ok()?;
+        let going = |end: Timestamp| end.checked_add(LEEWAY).is_ok_and(|end| end < Timestamp::now());
+        let gone = found.metadata.deletion_timestamp.is_some_and(going);
+        (!gone && reference["uid"] == found.metadata.uid).then_some(())
     }
 }
 
-/// The common name is the user, each organization a group. The transport has checked who signed it.
-fn of_certificate(der: &[u8]) -> Option<User> {
-    let (_, certificate) = X509Certificate::from_der(der).ok()?;
-    let subject = certificate.subject();
-    let name = subject.iter_common_name().next()?.as_str().ok()?;
-    let groups = subject.iter_organization().filter_map(|group| group.as_str().ok());
-    Some(User::new(name, groups))
+/// What a token's binding needs to know of an object.
+#[derive(Deserialize)]
+struct Kept {
+    metadata: Identity,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Identity {
+    uid: String,
+    deletion_timestamp: Option<Timestamp>,
+}
+
+/// What else a token says of its holder.
+fn extra(claims: &Value) -> BTreeMap<String, Vec<String>> {
+    let bound = &claims["kubernetes.io"];
+    let said = [
+        ("credential-id", claims["jti"].as_str().map(|id| format!("JTI={id}"))),
+        ("node-name", bound["node"]["name"].as_str().map(Into::into)),
+        ("node-uid", bound["node"]["uid"].as_str().map(Into::into)),
+        ("pod-name", bound["pod"]["name"].as_str().map(Into::into)),
+        ("pod-uid", bound["pod"]["uid"].as_str().map(Into::into)),
+    ];
+    let named = |(name, value): (&str, Option<String>)| {
+        Some((format!("authentication.kubernetes.io/{name}"), vec![value?]))
+    };
+    said.into_iter().filter_map(named).collect()
 }
 
 #[cfg(test)]
@@ -85,6 +126,7 @@ mod tests {
     use store::{InMemory, Limits, Precondition, Write};
 
     use super::*;
+    use crate::issuer::{Grant, Reference};
 
     async fn authenticator(folder: &tempfile::TempDir) -> Authenticator {
         let backend = InMemory::default();
@@ -92,7 +134,8 @@ mod tests {
         let store = Store::over(backend, contents, Limits::default()).unwrap();
         let account = Bytes::from(json!({"metadata": {"uid": "u1"}}).to_string());
         store.write(Write::create("/serviceaccounts/shop/till", account)).await.unwrap();
-        Authenticator { store, tokens: Arc::new(Signer::open(&folder.path().join("key")).unwrap()) }
+        let signer = pki::jwt::Signer::open(&folder.path().join("key")).unwrap();
+        Authenticator { store, issuer: Arc::new(Issuer::new(signer, "https://here")) }
     }
 
     fn with_token(token: &str) -> HeaderMap {
@@ -105,9 +148,22 @@ mod tests {
     async fn a_token_is_good_while_its_account_is_the_same() {
         let folder = tempfile::tempdir().unwrap();
         let authenticator = authenticator(&folder).await;
-        let exp = Timestamp::now().as_second() + 60;
-        let claims = json!({"exp": exp, "kubernetes.io": {"namespace": "shop", "serviceaccount": {"name": "till", "uid": "u1"}}});
-        let headers = with_token(&authenticator.tokens.sign(&claims).unwrap());
+        let issue = |audience: &str| {
+            let account = Reference { name: "till", uid: "u1" };
+            let audiences = json!([audience]);
+            let grant = Grant {
+                namespace: "shop",
+                account,
+                bound: vec![],
+                audiences: &audiences,
+                seconds: 60,
+                warn_after: None,
+            };
+            with_token(&authenticator.issuer.issue(&grant, Timestamp::now()).unwrap())
+        };
+        let elsewhere = authenticator.user(&Extensions::new(), &issue("https://elsewhere"));
+        assert_eq!(elsewhere.unwrap_err().code, 401, "a token for somebody else");
+        let headers = issue("https://here");
         let user = authenticator.user(&Extensions::new(), &headers).unwrap();
         assert_eq!(user.name, "system:serviceaccount:shop:till");
         assert!(user.is_in("system:serviceaccounts:shop") && user.is_in("system:authenticated"));
@@ -134,7 +190,7 @@ mod tests {
         let identity =
             authority.issue(&pki::Leaf::client("system:node:a", Some("system:nodes")), now).unwrap();
         let (_, pem) = x509_parser::pem::parse_x509_pem(identity.certificate.as_bytes()).unwrap();
-        let user = of_certificate(&pem.contents).unwrap();
+        let user = User::of_certificate(&pem.contents).unwrap();
         assert_eq!(user, User::new("system:node:a", ["system:nodes"]));
     }
 }

@@ -11,8 +11,8 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, Method, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use pki::jwt::Signer;
 use store::Store;
+use task::Carrier;
 use tower::Service;
 use tracing::debug;
 use transport::tunnel::Tunnels;
@@ -21,10 +21,11 @@ use crate::answer::{self, Answer};
 use crate::authenticate::Authenticator;
 use crate::authorize::{Attempt, Authorizer};
 use crate::body::{Body, Incoming};
-use crate::nodes::{self, Nodes, Streams};
-use crate::request::{Accept, Content, Query, Request, Resource, Target};
+use crate::issuer::Issuer;
+use crate::nodes::{self, Nodes};
+use crate::request::{Accept, Content, Query, Request, Target};
 use crate::user::User;
-use crate::{discovery, health, openapi, verb, version};
+use crate::{discovery, health, openapi, subresource, verb, version};
 
 /// The largest body that is read, as upstream.
 const LARGEST_BODY: usize = 3 << 20;
@@ -36,19 +37,22 @@ pub struct ApiServer(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     store: Store,
+    issuer: Arc<Issuer>,
     authenticator: Authenticator,
     authorizer: Authorizer,
     tunnels: Tunnels,
-    streams: Streams,
+    streams: Carrier,
 }
 
 impl ApiServer {
-    pub fn new(store: Store, tokens: Arc<Signer>) -> Self {
+    pub fn new(store: Store, issuer: Issuer) -> Self {
+        let issuer = Arc::new(issuer);
         Self(Arc::new(Shared {
-            authenticator: Authenticator { store: store.clone(), tokens },
+            authenticator: Authenticator { store: store.clone(), issuer: issuer.clone() },
+            issuer,
             authorizer: Authorizer::new(store.clone()),
             tunnels: Tunnels::default(),
-            streams: Streams::default(),
+            streams: Carrier::default(),
             store,
         }))
     }
@@ -91,7 +95,7 @@ impl Shared {
         let user = self.authenticator.user(&parts.extensions, &parts.headers)?;
         let Target::Resource(resource) = target else {
             self.check(&user, &Attempt::Path { verb: path_verb(&parts.method), path: parts.uri.path() })?;
-            return describe(&target, &parts);
+            return self.describe(&target, &parts);
         };
         if nodes::answers(&resource) {
             let nodes = Nodes {
@@ -150,7 +154,16 @@ impl Shared {
                     _ => Err(Status::method_not_allowed()),
                 };
             }
-            Some(name) => return Err(not_built(&request.resource, name)),
+            Some(name) => {
+                let below = request.kind().subresource(name).ok_or_else(Status::no_such_resource)?;
+                if !below.verbs.iter().any(|known| known.as_str() == request.verb()) {
+                    return Err(Status::method_not_allowed());
+                }
+                if below.rules.is_none() {
+                    return subresource::answer(store, &self.issuer, &request, below).await;
+                }
+                Part::Sub(below.name)
+            }
         };
         match (request.verb(), part) {
             ("get", _) => verb::get::get(store, &request),
@@ -159,10 +172,13 @@ impl Shared {
                 verb::apply::apply(store, &request, part).await
             }
             ("patch", part) => verb::patch::patch(store, &request, part).await,
-            (_, Part::Status) => Err(Status::method_not_allowed()),
+            (_, Part::Status | Part::Sub(_)) => Err(Status::method_not_allowed()),
             (verb, Part::Main) => {
                 self.allowed_by_kind(&request, verb)?;
                 match verb {
+                    "create" if (request.kind().group, request.kind().kind) == ("", "Binding") => {
+                        subresource::binding::create_named(store, &request).await
+                    }
                     "list" => verb::list::list(store, &request),
                     "watch" => verb::watch::watch(store, &request),
                     "create" => verb::create::create(store, &request).await,
@@ -174,26 +190,27 @@ impl Shared {
         }
     }
 
+    /// What is told about the server rather than about objects.
+    fn describe(&self, target: &Target, parts: &Parts) -> Result<Answer, Status> {
+        let value = match target {
+            Target::Discovery(what) => discovery::answer(what)?,
+            Target::Version => version::answer(),
+            Target::Issuer(document) => self.issuer.tell(*document),
+            Target::OpenApi(path) => {
+                return openapi::answer(path, parts.uri.query().unwrap_or_default(), &parts.headers);
+            }
+            _ => return Err(Status::no_such_resource()),
+        };
+        if parts.method != Method::GET && parts.method != Method::HEAD {
+            return Err(Status::method_not_allowed());
+        }
+        Ok(answer::value(StatusCode::OK, &value))
+    }
+
     fn allowed_by_kind(&self, request: &Request, verb: &str) -> Result<(), Status> {
         let known = request.kind().verbs.iter().copied().find(|known: &Verb| known.as_str() == verb);
         known.map(drop).ok_or_else(Status::method_not_allowed)
     }
-}
-
-/// What is told about the server rather than about objects.
-fn describe(target: &Target, parts: &Parts) -> Result<Answer, Status> {
-    let value = match target {
-        Target::Discovery(what) => discovery::answer(what)?,
-        Target::Version => version::answer(),
-        Target::OpenApi(path) => {
-            return openapi::answer(path, parts.uri.query().unwrap_or_default(), &parts.headers);
-        }
-        _ => return Err(Status::no_such_resource()),
-    };
-    if parts.method != Method::GET && parts.method != Method::HEAD {
-        return Err(Status::method_not_allowed());
-    }
-    Ok(answer::value(StatusCode::OK, &value))
 }
 
 /// `kubectl/v1.36.0 (linux/amd64)` is the program `kubectl`.
@@ -201,13 +218,6 @@ fn program(headers: &HeaderMap) -> String {
     let agent = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
     let name: String = agent.split('/').next().unwrap_or_default().chars().take(128).collect();
     if name.is_empty() { "unknown".into() } else { name }
-}
-
-fn not_built(resource: &Resource, name: &str) -> Status {
-    match resource.kind.subresource(name) {
-        Some(_) => Status::unavailable(&format!("{}/{name} is not built yet", resource.kind.plural)),
-        None => Status::no_such_resource(),
-    }
 }
 
 fn attempt(request: &Request) -> Attempt<'_> {

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use x509_parser::prelude::{FromDer, X509Certificate};
+
 pub(crate) const AUTHENTICATED: &str = "system:authenticated";
 pub(crate) const MASTERS: &str = "system:masters";
 
@@ -28,6 +30,16 @@ impl User {
     pub fn service_account(namespace: &str, name: &str) -> Self {
         let groups = ["system:serviceaccounts".to_string(), format!("system:serviceaccounts:{namespace}")];
         Self::new(format!("system:serviceaccount:{namespace}:{name}"), groups)
+    }
+
+    /// Whom a client certificate (DER) stands for: the common name is the user, each organization a group. Whoever took
+    /// the connection has checked who signed it.
+    pub fn of_certificate(der: &[u8]) -> Option<Self> {
+        let (_, certificate) = X509Certificate::from_der(der).ok()?;
+        let subject = certificate.subject();
+        let name = subject.iter_common_name().next()?.as_str().ok()?;
+        let groups = subject.iter_organization().filter_map(|group| group.as_str().ok());
+        Some(Self::new(name, groups))
     }
 
     pub(crate) fn is_in(&self, group: &str) -> bool {

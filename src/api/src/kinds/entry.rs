@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::{Selectable, Strategy};
+use crate::field::{Errors, Node};
 use crate::table::{self, Table};
 
 /// One resource: a kind under one group and version, with everything the generic request path needs to serve it.
@@ -82,15 +83,42 @@ pub struct Subresource {
     pub version: &'static str,
     pub kind: &'static str,
     pub verbs: &'static [Verb],
+    /// Set where the subresource is the object itself, of which it may change a part.
+    pub rules: Option<&'static PartRules>,
+}
+
+/// What a write through a subresource does, where it is neither the object nor its status.
+#[derive(Debug)]
+pub struct PartRules {
+    /// Carries over from the old object all that this write may not touch.
+    pub prepare: fn(&mut Value, &Value),
+    pub validate: fn(&Node<'_, '_>, &Value, &mut Errors),
+}
+
+impl Subresource {
+    /// `v1`, `policy/v1`.
+    pub fn api_version(&self) -> String {
+        api_version(self.group, self.version)
+    }
+
+    /// The definition's name in the OpenAPI document.
+    pub fn schema(&self) -> String {
+        let package = match self.group {
+            "" => "core",
+            group => group.split('.').next().unwrap_or(group),
+        };
+        format!("io.k8s.api.{package}.{}.{}", self.version, self.kind)
+    }
+
+    pub(super) const fn with(self, rules: &'static PartRules) -> Self {
+        Self { rules: Some(rules), ..self }
+    }
 }
 
 impl Kind {
     /// `v1`, `apps/v1`.
     pub fn api_version(&self) -> String {
-        match self.group {
-            "" => self.version.to_owned(),
-            group => format!("{group}/{}", self.version),
-        }
+        api_version(self.group, self.version)
     }
 
     /// `pods`, `deployments.apps`: how error messages name the resource.
@@ -124,6 +152,10 @@ impl Kind {
     pub fn has_status(&self) -> bool {
         self.subresource("status").is_some()
     }
+}
+
+fn api_version(group: &str, version: &str) -> String {
+    if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") }
 }
 
 fn qualified(name: &str, group: &str) -> String {
@@ -234,7 +266,7 @@ impl GroupVersion {
         kind: &'static str,
         verbs: &'static [Verb],
     ) -> Subresource {
-        Subresource { name, group: self.group, version: self.version, kind, verbs }
+        Subresource { name, group: self.group, version: self.version, kind, verbs, rules: None }
     }
 
     pub(super) const fn status(self, kind: &'static str) -> Subresource {

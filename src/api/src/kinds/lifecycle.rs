@@ -6,18 +6,20 @@
 
 use serde_json::{Value, json};
 
-use super::{Generation, Kind};
+use super::{Generation, Kind, PartRules};
 use crate::field::{Errors, Node};
 use crate::metadata::{self, Birth};
 use crate::value::{at, int, object, remove, replace};
 
-/// Which half of an object a write may change.
+/// Which part of an object a write may change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
     /// Everything but the status (everything at all, for kinds without a status subresource).
     Main,
     /// The status, and of the metadata only what does not describe intent.
     Status,
+    /// What the subresource of this name is about, by its rules.
+    Sub(&'static str),
 }
 
 impl Kind {
@@ -57,9 +59,14 @@ impl Kind {
         match part {
             Part::Main => self.keep_status(new, old),
             Part::Status => self.keep_all_but_status(new, old),
+            Part::Sub(name) => {
+                if let Some(rules) = self.rules_of(name) {
+                    (rules.prepare)(new, old);
+                }
+            }
         }
         let generation = int(old, "metadata.generation");
-        let bumped = part == Part::Main && self.counts_as_change(new, old);
+        let bumped = part != Part::Status && self.counts_as_change(new, old);
         if let Some(metadata) = object_metadata(new)
             && generation + i64::from(bumped) > 0
         {
@@ -77,8 +84,17 @@ impl Kind {
                 (self.strategy.validate_update)(&node, old, &mut errors);
             }
             Part::Status => (self.strategy.validate_status)(&node, old, &mut errors),
+            Part::Sub(name) => {
+                if let Some(rules) = self.rules_of(name) {
+                    (rules.validate)(&node, old, &mut errors);
+                }
+            }
         }
         errors
+    }
+
+    fn rules_of(&self, subresource: &str) -> Option<&'static PartRules> {
+        self.subresource(subresource)?.rules
     }
 
     /// Sentences for `Warning:` headers.

@@ -33,7 +33,7 @@ mod scheduling;
 mod storage;
 mod strategy;
 
-pub use entry::{Conversion, Kind, Subresource, Verb};
+pub use entry::{Conversion, Kind, PartRules, Subresource, Verb};
 pub use field::{Selectable, UnknownField};
 pub use lifecycle::Part;
 pub use lookup::{Group, all, by_kind, by_resource, group, groups};

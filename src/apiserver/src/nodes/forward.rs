@@ -15,12 +15,12 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
+use task::Carrier;
 use tokio::io::copy_bidirectional;
 use tracing::debug;
 use transport::tunnel::Stream;
 
 use super::route::{Place, Route};
-use super::streams::Streams;
 use crate::answer::Answer;
 use crate::body::{self, Body};
 use crate::request::Resource;
@@ -46,7 +46,7 @@ pub(super) struct Outgoing<'a, B> {
     pub(super) parts: Parts,
     pub(super) body: B,
     pub(super) resource: Resource,
-    pub(super) streams: &'a Streams,
+    pub(super) streams: &'a Carrier,
 }
 
 pub(super) async fn forward<B: body::Incoming>(mut outgoing: Outgoing<'_, B>) -> Result<Answer, Status> {
@@ -62,7 +62,8 @@ pub(super) async fn forward<B: body::Incoming>(mut outgoing: Outgoing<'_, B>) ->
             let client =
                 client.ok_or_else(|| Status::bad_request("unable to upgrade: the connection cannot be"))?;
             let reply = switched(&mut answer);
-            outgoing.streams.carry(join(connection, answer, client)).await?;
+            let carried = outgoing.streams.carry(join(connection, answer, client)).await;
+            carried.map_err(|error| Status::unavailable(&error.to_string()))?;
             Ok(reply)
         }
         // What a pod says is its own affair; what a node's agent refuses is told as the API tells it.

@@ -8,17 +8,16 @@ mod forward;
 mod pod;
 mod route;
 mod service;
-mod streams;
 
 use api::status::Status;
 use http::Method;
 use http::request::Parts;
 use store::Store;
+use task::Carrier;
 use transport::tunnel::Tunnels;
 
 use self::forward::{Outgoing, forward};
 use self::route::{Place, Route};
-pub(crate) use self::streams::Streams;
 use crate::answer::{self, Answer};
 use crate::authorize::{Attempt, Authorizer};
 use crate::body::Incoming;
@@ -31,7 +30,7 @@ pub(crate) struct Nodes<'a> {
     pub(crate) store: &'a Store,
     pub(crate) tunnels: &'a Tunnels,
     pub(crate) authorizer: &'a Authorizer,
-    pub(crate) streams: &'a Streams,
+    pub(crate) streams: &'a Carrier,
 }
 
 /// Whether a subresource is answered by a node.

@@ -36,7 +36,11 @@ impl Manager {
         Ok(Self {
             name: named.into(),
             version: request.kind().api_version(),
-            subresource: if part == Part::Status { "status" } else { "" },
+            subresource: match part {
+                Part::Main => "",
+                Part::Status => "status",
+                Part::Sub(name) => name,
+            },
             now: now.to_string(),
             reset: reset(request.kind(), part),
             node,
@@ -74,7 +78,7 @@ impl Manager {
 fn reset(kind: &Kind, part: Part) -> Set {
     match part {
         Part::Main if kind.has_status() => Set::of_fields(&[&["status"]]),
-        Part::Main => Set::default(),
+        Part::Main | Part::Sub(_) => Set::default(),
         Part::Status => Set::of_fields(&[&["spec"], &["metadata", "labels"]]),
     }
 }

@@ -3,6 +3,8 @@
 use api::kinds::{self, Kind};
 use percent_encoding::percent_decode_str;
 
+use crate::issuer::Document;
+
 /// Everything the API server answers to, by path alone.
 #[derive(Debug)]
 pub(crate) enum Target {
@@ -11,6 +13,8 @@ pub(crate) enum Target {
     Discovery(Discovery),
     OpenApi(Vec<String>),
     Version,
+    /// What others check our tokens by.
+    Issuer(Document),
     /// `/healthz`, `/livez`, `/readyz`, and one check below them.
     Health {
         endpoint: String,
@@ -55,6 +59,8 @@ impl Target {
             ["apis", group, version, rest @ ..] => Self::resource(group, version, rest),
             ["openapi", rest @ ..] => Self::OpenApi(rest.iter().map(ToString::to_string).collect()),
             ["version"] => Self::Version,
+            [".well-known", "openid-configuration"] => Self::Issuer(Document::Configuration),
+            ["openid", "v1", "jwks"] => Self::Issuer(Document::Keys),
             [endpoint @ ("healthz" | "livez" | "readyz"), rest @ ..] => Self::Health {
                 endpoint: (*endpoint).into(),
                 check: (!rest.is_empty()).then(|| rest.join("/")),

@@ -1,6 +1,6 @@
 //! From the bytes of a request to an object of its kind.
 
-use api::kinds::Kind;
+use api::kinds::{Kind, Subresource};
 use api::schema::{self, Node, Strict};
 use api::status::Status;
 use api::value::text;
@@ -11,67 +11,108 @@ use crate::request::{Content, Request};
 
 /// An object, and what the client should be warned of.
 #[derive(Debug)]
-pub(super) struct Sent {
-    pub(super) object: Value,
-    pub(super) warnings: Vec<String>,
+pub(crate) struct Sent {
+    pub(crate) object: Value,
+    pub(crate) warnings: Vec<String>,
+}
+
+/// What a body should be.
+#[derive(Debug)]
+pub(crate) struct Expected {
+    node: Node<'static>,
+    api_version: String,
+    version: &'static str,
+    kind: &'static str,
+}
+
+impl Expected {
+    pub(crate) fn of(kind: &'static Kind) -> Result<Self, Status> {
+        let (api_version, version) = (kind.api_version(), kind.version);
+        Ok(Self { node: schema_of(kind)?, api_version, version, kind: kind.kind })
+    }
+
+    /// What a subresource speaks.
+    pub(crate) fn below(subresource: &'static Subresource) -> Result<Self, Status> {
+        let node = named(&subresource.schema())?;
+        let (api_version, version) = (subresource.api_version(), subresource.version);
+        Ok(Self { node, api_version, version, kind: subresource.kind })
+    }
+
+    fn not_handled(&self, why: &str) -> Status {
+        not_handled(self.kind, self.version, why)
+    }
 }
 
 /// The object in the body, decoded by the schema of `kind`.
-pub(super) fn object(request: &Request, kind: &Kind) -> Result<Sent, Status> {
-    let node = schema_of(kind)?;
-    let mut strict = Strict::default();
-    let decoded = match request.content {
-        Content::Yaml => schema::conform(yaml(&request.body)?, node, &mut strict),
-        _ => schema::decode(&request.body, node, &mut strict),
-    };
-    let mut object = decoded.map_err(|error| not_handled(kind, &error.to_string()))?;
-    check_type(kind, &mut object)?;
-    Ok(Sent { object, warnings: judge(request, kind, strict)? })
+pub(crate) fn object(request: &Request, kind: &'static Kind) -> Result<Sent, Status> {
+    decode(request, &Expected::of(kind)?)
 }
 
-pub(super) fn schema_of(kind: &Kind) -> Result<Node<'static>, Status> {
-    schema::by_name(kind.schema)
-        .ok_or_else(|| Status::internal(&format!("there is no schema of {}", kind.schema)))
+pub(crate) fn decode(request: &Request, expected: &Expected) -> Result<Sent, Status> {
+    let mut strict = Strict::default();
+    let decoded = match request.content {
+        Content::Yaml => schema::conform(yaml(&request.body)?, expected.node, &mut strict),
+        _ => schema::decode(&request.body, expected.node, &mut strict),
+    };
+    let mut object = decoded.map_err(|error| expected.not_handled(&error.to_string()))?;
+    check(expected, &mut object)?;
+    Ok(Sent { object, warnings: findings(request, expected.kind, expected.version, strict)? })
+}
+
+pub(crate) fn schema_of(kind: &Kind) -> Result<Node<'static>, Status> {
+    named(kind.schema)
+}
+
+fn named(schema: &str) -> Result<Node<'static>, Status> {
+    schema::by_name(schema).ok_or_else(|| Status::internal(&format!("there is no schema of {schema}")))
 }
 
 /// What `fieldValidation` makes of fields that are unknown or said twice.
 pub(super) fn judge(request: &Request, kind: &Kind, strict: Strict) -> Result<Vec<String>, Status> {
+    findings(request, kind.kind, kind.version, strict)
+}
+
+fn findings(request: &Request, kind: &str, version: &str, strict: Strict) -> Result<Vec<String>, Status> {
     let findings = strict.into_findings();
     match request.query.field_validation()? {
         FieldValidation::Ignore => Ok(Vec::new()),
         FieldValidation::Warn => Ok(findings),
         FieldValidation::Strict if findings.is_empty() => Ok(findings),
         FieldValidation::Strict => {
-            Err(not_handled(kind, &format!("strict decoding error: {}", findings.join(", "))))
+            let why = format!("strict decoding error: {}", findings.join(", "));
+            Err(not_handled(kind, version, &why))
         }
     }
 }
 
-fn not_handled(kind: &Kind, why: &str) -> Status {
-    let (name, version) = (kind.kind, kind.version);
-    Status::bad_request(format!("{name} in version \"{version}\" cannot be handled as a {name}: {why}"))
+fn not_handled(kind: &str, version: &str, why: &str) -> Status {
+    Status::bad_request(format!("{kind} in version \"{version}\" cannot be handled as a {kind}: {why}"))
 }
 
 /// An object that does not say what it is is what its path says.
-pub(super) fn check_type(kind: &Kind, object: &mut Value) -> Result<(), Status> {
-    let expected = kind.api_version();
+pub(super) fn check_type(kind: &'static Kind, object: &mut Value) -> Result<(), Status> {
+    check(&Expected::of(kind)?, object)
+}
+
+fn check(expected: &Expected, object: &mut Value) -> Result<(), Status> {
+    let api_version = expected.api_version.as_str();
     match text(object, "apiVersion") {
-        said if said.is_empty() || said == expected => {}
+        said if said.is_empty() || said == api_version => {}
         said => {
             return Err(Status::bad_request(format!(
-                "the API version in the data ({said}) does not match the expected API version ({expected})"
+                "the API version in the data ({said}) does not match the expected API version ({api_version})"
             )));
         }
     }
     match text(object, "kind") {
-        said if said.is_empty() || said == kind.kind => {}
-        said => return Err(not_handled(kind, &format!("the data is a {said}"))),
+        said if said.is_empty() || said == expected.kind => {}
+        said => return Err(expected.not_handled(&format!("the data is a {said}"))),
     }
     let Some(members) = object.as_object_mut() else {
-        return Err(not_handled(kind, "the data is not an object"));
+        return Err(expected.not_handled("the data is not an object"));
     };
-    members.insert("apiVersion".into(), expected.into());
-    members.insert("kind".into(), kind.kind.into());
+    members.insert("apiVersion".into(), api_version.into());
+    members.insert("kind".into(), expected.kind.into());
     Ok(())
 }
 

@@ -11,7 +11,7 @@ use store::{Store, WriteError};
 
 use super::update::Tracked;
 use super::{body, write};
-use crate::admit;
+use crate::admit::{self, Attempt, Operation};
 use crate::answer::{self, Answer};
 use crate::object::manager::Manager;
 use crate::object::stored;
@@ -40,13 +40,13 @@ pub(super) async fn store_new(
     object: Value,
     tracked: Tracked,
 ) -> Result<Answer, Status> {
+    admit::awaited(store, request, &object).await;
     let kind = request.kind();
     let generated = text(&object, "metadata.name").is_empty();
     let dry_run = request.query.dry_run()?;
     for _ in 0..TRIES {
-        let object = prepared(store, request, object.clone(), tracked)?;
+        let (object, warnings) = prepared(store, request, object.clone(), tracked)?;
         let name = text(&object, "metadata.name").to_string();
-        let warnings = kind.warnings(&object);
         let mut answer = if dry_run {
             answer::object(StatusCode::CREATED, request.accept, kind, object)
         } else {
@@ -70,22 +70,30 @@ pub(super) async fn store_new(
     Err(Status::generate_name_conflict(request.subject(), text(&object, "metadata.generateName")))
 }
 
-/// The object as it will be stored, or why it will not.
-fn prepared(store: &Store, request: &Request, mut object: Value, tracked: Tracked) -> Result<Value, Status> {
+/// The object as it will be stored, and what to warn of; or why it will not.
+fn prepared(
+    store: &Store,
+    request: &Request,
+    mut object: Value,
+    tracked: Tracked,
+) -> Result<(Value, Vec<String>), Status> {
     let kind = request.kind();
     let (uid, suffix) = (write::uid(), random::suffix());
     let namespace = request.namespace().filter(|_| kind.namespaced);
     kind.default_object(&mut object);
+    let admission = Attempt { store, request, operation: Operation::Create };
+    admission.change(&mut object)?;
     kind.prepare_create(&mut object, &Birth { namespace, uid: &uid, now: Timestamp::now(), suffix: &suffix });
-    admit::create(store, request, &mut object)?;
     if tracked == Tracked::Not {
         Manager::of(request, Part::Main, body::schema_of(kind)?)?.note(None, &mut object);
     }
     let errors = kind.validate_create(&object);
-    if errors.is_empty() {
-        services::hand_out(store, kind, &mut object, None)?;
-        return Ok(object);
+    if !errors.is_empty() {
+        let named = api::status::Resource { group: kind.group, name: kind.kind };
+        return Err(Status::invalid(named, text(&object, "metadata.name"), &errors));
     }
-    let named = api::status::Resource { group: kind.group, name: kind.kind };
-    Err(Status::invalid(named, text(&object, "metadata.name"), &errors))
+    let mut warnings = kind.warnings(&object);
+    warnings.extend(admission.judge(&object)?);
+    services::hand_out(store, kind, &mut object, None)?;
+    Ok((object, warnings))
 }

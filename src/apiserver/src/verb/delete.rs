@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use store::{Entry, Store, WriteError};
 
 use super::{body, update, write};
+use crate::admit::{Attempt, Operation};
 use crate::answer::{self, Answer};
 use crate::object::selected::Selected;
 use crate::object::stored::{self, Head};
@@ -98,6 +99,7 @@ async fn end(
     let kind = request.kind();
     let old = Head::of(kind).decode(entry).map_err(|error| answer::damaged(entry, &error))?;
     options.check(request, &old)?;
+    Attempt { store, request, operation: Operation::Delete }.judge(&old)?;
     let mut object = old.clone();
     options.propagate(&mut object);
     let grace = kind.grace(&object, options.grace_period_seconds);

@@ -10,7 +10,7 @@ pub(crate) mod scale;
 pub(crate) mod update;
 pub(crate) mod watch;
 
-mod body;
-mod write;
+pub(crate) mod body;
+pub(crate) mod write;
 
 pub(crate) use self::write::uid;

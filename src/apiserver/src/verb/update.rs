@@ -8,10 +8,11 @@ use serde_json::Value;
 use store::{Entry, Store, WriteError};
 
 use super::{body, write};
+use crate::admit::{Attempt, Operation};
 use crate::answer::{self, Answer};
 use crate::object::manager::Manager;
 use crate::object::stored::{self, Head};
-use crate::request::Request;
+use crate::request::{Request, Resource};
 use crate::services;
 
 /// Times a change that names no revision is made anew because others were faster.
@@ -19,7 +20,7 @@ const TRIES: usize = 16;
 
 /// Whether the fields that a change writes are already noted as its manager's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Tracked {
+pub(crate) enum Tracked {
     Already,
     Not,
 }
@@ -34,13 +35,14 @@ pub(crate) async fn update(store: &Store, request: &Request, part: Part) -> Resu
 }
 
 /// An object after a change, and what the client should be warned of.
-pub(super) struct Changed {
+#[derive(Debug)]
+pub(crate) struct Changed {
     object: Result<Entry, Value>,
     warnings: Vec<String>,
 }
 
 impl Changed {
-    pub(super) fn answer(self, request: &Request) -> Result<Answer, Status> {
+    pub(crate) fn answer(self, request: &Request) -> Result<Answer, Status> {
         let kind = request.kind();
         let mut answer = match self.object {
             Ok(entry) => answer::entry(StatusCode::OK, request.accept, kind, &entry)?,
@@ -57,35 +59,57 @@ impl Changed {
     }
 }
 
-/// Replaces the object by what `next` makes of it.
-pub(super) async fn change(
+/// What an object is to be, made from what it is.
+#[derive(Debug)]
+pub(crate) struct Next {
+    pub(crate) object: Value,
+    pub(crate) warnings: Vec<String>,
+    /// Whether it is made anew if somebody else was faster.
+    pub(crate) again: bool,
+}
+
+/// Replaces the object by what `next` makes of it, prepared and checked by the rules of its kind.
+pub(crate) async fn change(
     store: &Store,
     request: &Request,
     part: Part,
     tracked: Tracked,
     next: impl Fn(&Value) -> Result<Value, Status>,
 ) -> Result<Changed, Status> {
-    let kind = request.kind();
-    let key = stored::key(kind, request.namespace(), request.name());
-    let dry_run = request.query.dry_run()?;
+    rewrite(store, &request.resource, request.query.dry_run()?, |old| {
+        let new = next(old)?;
+        let again = text(&new, "metadata.resourceVersion").is_empty();
+        let (object, warnings) = prepared(store, request, part, tracked, new, old)?;
+        Ok(Next { object, warnings, again })
+    })
+    .await
+}
+
+/// Replaces the object by what `next` makes of it, as it is.
+pub(crate) async fn rewrite(
+    store: &Store,
+    resource: &Resource,
+    dry_run: bool,
+    next: impl Fn(&Value) -> Result<Next, Status>,
+) -> Result<Changed, Status> {
+    let (kind, name) = (resource.kind, resource.name.as_deref().unwrap_or_default());
+    let subject = status::Resource { group: kind.group, name: kind.plural };
+    let key = stored::key(kind, resource.namespace.as_deref(), name);
     for _ in 0..TRIES {
-        let entry = store.get(&key).ok_or_else(|| request.not_found())?;
+        let entry = store.get(&key).ok_or_else(|| Status::not_found(subject, name))?;
         let old = Head::of(kind).decode(&entry).map_err(|error| answer::damaged(&entry, &error))?;
-        let new = next(&old)?;
-        let named_revision = !text(&new, "metadata.resourceVersion").is_empty();
-        let new = prepared(store, request, part, tracked, new, &old)?;
-        let warnings = kind.warnings(&new);
+        let Next { object: new, warnings, again } = next(&old)?;
         if dry_run {
             return Ok(Changed { object: Err(new), warnings });
         }
         match commit(store, kind, &entry, &old, &new).await {
             Ok(entry) => return Ok(Changed { object: Ok(entry), warnings }),
-            Err(WriteError::Conflict { .. }) if !named_revision => {}
+            Err(WriteError::Conflict { .. }) if again => {}
             Err(WriteError::Exists { current }) if services::is_claim(current.key()) => {}
-            Err(error) => return Err(write::refused(&error, request.subject(), request.name())),
+            Err(error) => return Err(write::refused(&error, subject, name)),
         }
     }
-    Err(Status::modified(request.subject(), request.name()))
+    Err(Status::modified(subject, name))
 }
 
 /// The entry as it is afterwards; as it was at the end, if the change let the object go.
@@ -127,10 +151,12 @@ fn prepared(
     tracked: Tracked,
     mut new: Value,
     old: &Value,
-) -> Result<Value, Status> {
+) -> Result<(Value, Vec<String>), Status> {
     let kind = request.kind();
     check_identity(request, &new, old)?;
     kind.default_object(&mut new);
+    let admission = Attempt { store, request, operation: Operation::Update(old) };
+    admission.change(&mut new)?;
     kind.prepare_update(&mut new, old, part);
     if tracked == Tracked::Not {
         Manager::of(request, part, body::schema_of(kind)?)?.note(Some(old), &mut new);
@@ -140,6 +166,8 @@ fn prepared(
         let named = status::Resource { group: kind.group, name: kind.kind };
         return Err(Status::invalid(named, request.name(), &errors));
     }
+    let mut warnings = kind.warnings(&new);
+    warnings.extend(admission.judge(&new)?);
     services::hand_out(store, kind, &mut new, Some(old))?;
     // The revision is the store's to say; here it only has to be equal for what is equal.
     api::value::replace(
@@ -147,7 +175,7 @@ fn prepared(
         "resourceVersion",
         old["metadata"].get("resourceVersion").cloned(),
     );
-    Ok(new)
+    Ok((new, warnings))
 }
 
 /// The object that the client means is the one that is there.

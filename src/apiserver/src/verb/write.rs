@@ -99,7 +99,7 @@ pub(crate) fn uid() -> String {
 }
 
 /// Warnings as HTTP carries them, each once.
-pub(super) fn warn(answer: &mut Answer, warnings: impl IntoIterator<Item = String>) {
+pub(crate) fn warn(answer: &mut Answer, warnings: impl IntoIterator<Item = String>) {
     let unique: BTreeMap<String, ()> = warnings.into_iter().map(|warning| (warning, ())).collect();
     for warning in unique.into_keys() {
         let quoted = warning.replace('\\', "\\\\").replace('"', "\\\"").replace(['\n', '\r'], " ");

@@ -2,9 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed step is a failed test")]
 
-use std::sync::Arc;
-
-use apiserver::{ApiServer, User};
+use apiserver::{ApiServer, Issuer, User};
 use bytes::Bytes;
 use http::{Method, Request, Response};
 use http_body_util::{BodyExt, Full};
@@ -13,9 +11,13 @@ use serde_json::{Value, json};
 use store::{InMemory, Limits, Store};
 use tower::ServiceExt;
 
+mod admission;
 mod nodes;
 mod services;
+mod subresources;
 mod verbs;
+
+const ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
 
 struct Api {
     server: ApiServer,
@@ -26,16 +28,18 @@ struct Api {
 type Answer = (u16, Value);
 
 impl Api {
-    /// A server with the namespace `shop`.
+    /// A server with the namespace `shop` and its default account.
     async fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let backend = InMemory::default();
         let contents = backend.contents();
         let store = Store::over(backend, contents, Limits::default()).unwrap();
-        let tokens = Arc::new(Signer::open(&folder.path().join("key")).unwrap());
-        let api = Self { server: ApiServer::new(store, tokens), _folder: folder };
+        let signer = Signer::open(&folder.path().join("key")).unwrap();
+        let api = Self { server: ApiServer::new(store, Issuer::new(signer, ISSUER)), _folder: folder };
         let (code, _) = api.post("/api/v1/namespaces", json!({"metadata": {"name": "shop"}})).await;
         assert_eq!(code, 201);
+        let account = json!({"metadata": {"name": "default"}});
+        assert_eq!(api.post("/api/v1/namespaces/shop/serviceaccounts", account).await.0, 201);
         api
     }
 

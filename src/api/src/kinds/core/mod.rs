@@ -67,7 +67,10 @@ pub(super) static KINDS: &[Kind] = &[
     Kind {
         short_names: &["ns"],
         verbs: NAMESPACE_VERBS,
-        subresources: &[V1.sub("finalize", "Namespace", &[Verb::Update]), V1.status("Namespace")],
+        subresources: &[
+            V1.sub("finalize", "Namespace", &[Verb::Update]).with(&namespace::FINALIZE),
+            V1.status("Namespace"),
+        ],
         fields: Selectable(&[
             Field::new("name", &["metadata", "name"]),
             Field::new("status.phase", &["status", "phase"]),

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::super::{NameRule, Strategy};
+use super::super::{NameRule, PartRules, Strategy};
 use crate::field::{Errors, Node};
 use crate::metadata::validate_label_key;
 use crate::table::{AGE, Column, NAME, Table, age, name};
@@ -15,6 +15,18 @@ pub(super) const STRATEGY: Strategy = Strategy {
     prepare_update: |new, old| replace(new, "spec", old.get("spec").cloned()),
     validate,
     ..Strategy::PLAIN
+};
+
+/// Whoever has emptied a namespace says so here; its finalizers are not changed in any other way.
+pub(super) static FINALIZE: PartRules = PartRules {
+    prepare: |new, old| {
+        let spec = new.get("spec").cloned();
+        let metadata = new.get("metadata").cloned();
+        new.clone_from(old);
+        replace(new, "spec", spec);
+        replace(new, "metadata", metadata);
+    },
+    validate: |namespace, _, errors| validate(namespace, errors),
 };
 
 /// Every namespace can be selected by its name.

@@ -1,0 +1,46 @@
+//! Namespaces: nothing is created in one that is not there or on its way out, and some never go.
+
+use api::status::{Cause, Resource, Status};
+use api::value::text;
+use serde_json::Value;
+
+use super::{Attempt, Operation, Warnings};
+
+/// The cluster lives in these.
+const IMMORTAL: [&str; 3] = ["default", "kube-system", "kube-public"];
+
+pub(super) fn judge(attempt: &Attempt<'_>, object: &Value) -> Result<Warnings, Status> {
+    match attempt.operation {
+        Operation::Create => takes(attempt, object)?,
+        Operation::Delete if attempt.is_of("", "Namespace") => {
+            if IMMORTAL.contains(&text(object, "metadata.name")) {
+                return Err(attempt.forbidden(object, "this namespace may not be deleted"));
+            }
+        }
+        Operation::Update(_) | Operation::Delete => {}
+    }
+    Ok(Warnings::new())
+}
+
+fn takes(attempt: &Attempt<'_>, object: &Value) -> Result<(), Status> {
+    if !attempt.kind().namespaced {
+        return Ok(());
+    }
+    let namespace = attempt.namespace();
+    let missing = || Status::not_found(Resource { group: "", name: "namespaces" }, namespace);
+    let entry = attempt.store.get(&format!("/namespaces/{namespace}")).ok_or_else(missing)?;
+    let parsed: Value = serde_json::from_slice(entry.value()).map_err(|error| {
+        Status::internal(&format!("the stored namespace {namespace} cannot be read: {error}"))
+    })?;
+    if parsed["metadata"]["deletionTimestamp"].is_null() {
+        return Ok(());
+    }
+    let why = format!("unable to create new content in namespace {namespace} because it is being terminated");
+    let mut status = attempt.forbidden(object, &why);
+    status.details.causes.push(Cause {
+        reason: "NamespaceTerminating".into(),
+        message: format!("namespace {namespace} is being terminated"),
+        field: "metadata.namespace".into(),
+    });
+    Err(status)
+}

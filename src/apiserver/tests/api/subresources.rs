@@ -1,0 +1,167 @@
+//! What is asked below an object.
+
+use super::*;
+
+const PODS: &str = "/api/v1/namespaces/shop/pods";
+const TOKENS: &str = "/api/v1/namespaces/shop/serviceaccounts/till/token";
+
+async fn account(api: &Api) -> Value {
+    let (code, account) =
+        api.post("/api/v1/namespaces/shop/serviceaccounts", json!({"metadata": {"name": "till"}})).await;
+    assert_eq!(code, 201, "{account}");
+    account
+}
+
+async fn pod(api: &Api, spec: Value) -> Value {
+    let mut pod = json!({"metadata": {"name": "web"},
+        "spec": {"serviceAccountName": "till", "containers": [{"name": "a", "image": "i"}]}});
+    for (field, value) in spec.as_object().unwrap() {
+        pod["spec"][field] = value.clone();
+    }
+    let (code, pod) = api.post(PODS, pod).await;
+    assert_eq!(code, 201, "{pod}");
+    pod
+}
+
+fn binding(node: &str) -> Value {
+    json!({"apiVersion": "v1", "kind": "Binding", "target": {"kind": "Node", "name": node},
+        "metadata": {"name": "web", "annotations": {"by": "me"}}})
+}
+
+#[tokio::test]
+async fn a_pod_is_bound_once() {
+    let api = Api::start().await;
+    account(&api).await;
+    let made = pod(&api, json!({})).await;
+    let node = json!({"metadata": {"name": "n", "labels": {"topology.kubernetes.io/zone": "attic"}}});
+    assert_eq!(api.post("/api/v1/nodes", node).await.0, 201);
+    let path = format!("{PODS}/web/binding");
+    let (code, refused) =
+        api.post(&path, json!({"metadata": {"name": "web"}, "target": {"kind": "Pod"}})).await;
+    assert_eq!(code, 500);
+    assert_eq!(
+        refused["message"],
+        "[target.kind: Unsupported value: \"Pod\": supported values: \"Node\", \"<empty>\", target.name: Required value]"
+    );
+    let mut other = binding("n");
+    other["metadata"]["uid"] = "another".into();
+    assert_eq!(api.post(&path, other).await.0, 409);
+    assert_eq!(api.post(&format!("{path}?dryRun=All"), binding("n")).await.0, 201);
+    let (code, done) = api.post(&path, binding("n")).await;
+    assert_eq!((code, &done["status"]), (201, &json!("Success")), "a dry run binds nothing");
+    let (_, bound) = api.get(&format!("{PODS}/web")).await;
+    assert_eq!(bound["spec"]["nodeName"], "n");
+    assert_eq!(bound["metadata"]["annotations"]["by"], "me");
+    assert_eq!(bound["metadata"]["labels"]["topology.kubernetes.io/zone"], "attic");
+    assert_eq!(bound["metadata"]["generation"], made["metadata"]["generation"]);
+    let condition = &bound["status"]["conditions"][0];
+    assert_eq!((&condition["type"], &condition["status"]), (&json!("PodScheduled"), &json!("True")));
+    let (code, again) = api.post("/api/v1/namespaces/shop/bindings", binding("m")).await;
+    assert_eq!(code, 409);
+    assert_eq!(
+        again["message"],
+        "Operation cannot be fulfilled on pods/binding \"web\": pod web is already assigned to node \"n\""
+    );
+}
+
+#[tokio::test]
+async fn a_gated_pod_and_one_that_ends_are_not_bound() {
+    let api = Api::start().await;
+    account(&api).await;
+    pod(&api, json!({"schedulingGates": [{"name": "example.com/wait"}]})).await;
+    let (code, refused) = api.post(&format!("{PODS}/web/binding"), binding("n")).await;
+    assert_eq!(
+        (code, refused["message"].as_str().unwrap().ends_with("pod web has non-empty .spec.schedulingGates")),
+        (409, true)
+    );
+    assert_eq!(api.post(&format!("{PODS}/none/binding"), json!({"target": {"name": "n"}})).await.0, 404);
+}
+
+#[tokio::test]
+async fn a_namespace_goes_when_it_is_finalized() {
+    let api = Api::start().await;
+    let (_, namespace) = api.delete("/api/v1/namespaces/shop", None).await;
+    assert_eq!(namespace["status"]["phase"], "Terminating");
+    let mut empty = namespace.clone();
+    empty["spec"] = json!({"finalizers": []});
+    let (code, _) = api.put("/api/v1/namespaces/shop", empty.clone()).await;
+    assert_eq!(
+        (code, api.get("/api/v1/namespaces/shop").await.0),
+        (200, 200),
+        "a plain update frees nothing"
+    );
+    let (code, answer) = api.put("/api/v1/namespaces/shop/finalize", empty).await;
+    assert_eq!(code, 200, "{answer}");
+    assert_eq!(api.get("/api/v1/namespaces/shop").await.0, 404);
+}
+
+/// The claims of a token, whoever signed it.
+fn claims(token: &Value) -> Value {
+    use base64::Engine;
+    let part = token.as_str().unwrap().split('.').nth(1).unwrap();
+    serde_json::from_slice(&base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn a_token_of_a_pod_ends_with_it() {
+    let api = Api::start().await;
+    let account = account(&api).await;
+    let pod = pod(&api, json!({"nodeName": "n", "terminationGracePeriodSeconds": 0})).await;
+    let asked = json!({"spec": {"expirationSeconds": 3607,
+        "boundObjectRef": {"apiVersion": "v1", "kind": "Pod", "name": "web", "uid": pod["metadata"]["uid"]}}});
+    let (code, answer) = api.post(TOKENS, asked).await;
+    assert_eq!(code, 201, "{answer}");
+    assert_eq!(answer["spec"]["audiences"], json!([ISSUER]));
+    let token = answer["status"]["token"].as_str().unwrap();
+    let claims = claims(&answer["status"]["token"]);
+    assert_eq!((&claims["iss"], &claims["sub"]), (&json!(ISSUER), &json!("system:serviceaccount:shop:till")));
+    assert_eq!(claims["kubernetes.io"]["serviceaccount"]["uid"], account["metadata"]["uid"]);
+    assert_eq!(claims["kubernetes.io"]["pod"], json!({"name": "web", "uid": pod["metadata"]["uid"]}));
+    assert_eq!(claims["kubernetes.io"]["node"], json!({"name": "n"}));
+    let (start, end) = (claims["iat"].as_i64().unwrap(), claims["exp"].as_i64().unwrap());
+    assert_eq!((end - start, &claims["kubernetes.io"]["warnafter"]), (31_536_000, &json!(start + 3607)));
+    let ask = || {
+        api.send(
+            Request::get("/version")
+                .header("authorization", format!("Bearer {token}"))
+                .body(Full::default())
+                .unwrap(),
+        )
+    };
+    assert_eq!(ask().await.status(), 403, "known, and entitled to nothing");
+    let now = json!({"gracePeriodSeconds": 0});
+    assert_eq!(api.delete(&format!("{PODS}/web"), Some(now)).await.0, 200);
+    assert_eq!(ask().await.status(), 401);
+}
+
+#[tokio::test]
+async fn tokens_are_bound_to_what_is_there() {
+    let api = Api::start().await;
+    account(&api).await;
+    pod(&api, json!({})).await;
+    let bound = |kind: &str, name: &str, uid: &str| json!({"spec": {"boundObjectRef": {"apiVersion": "v1", "kind": kind, "name": name, "uid": uid}}});
+    for (asked, code, message) in [
+        (
+            json!({"spec": {"expirationSeconds": 599}}),
+            422,
+            "TokenRequest.authentication.k8s.io \"till\" is invalid: spec.expirationSeconds: Invalid value: 599: may not specify a duration less than 10 minutes",
+        ),
+        (bound("Pod", "none", ""), 404, "pods \"none\" not found"),
+        (
+            bound("Pod", "web", "another"),
+            409,
+            "Operation cannot be fulfilled on Pod \"web\": the UID in the bound object reference (another) does not match the UID in record. The object might have been deleted and then recreated",
+        ),
+        (bound("Event", "x", ""), 400, "cannot bind token to object of type /v1, Kind=Event"),
+    ] {
+        let (got, answer) = api.post(TOKENS, asked).await;
+        assert_eq!((got, &answer["message"]), (code, &json!(message)));
+    }
+    let missing = "/api/v1/namespaces/shop/serviceaccounts/none/token";
+    assert_eq!(api.post(missing, json!({"spec": {}})).await.0, 404);
+    let other = json!({"spec": {"audiences": ["vault"], "expirationSeconds": 3607}});
+    let (_, answer) = api.post(TOKENS, other).await;
+    let claims = claims(&answer["status"]["token"]);
+    assert_eq!(claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap(), 3607);
+    assert_eq!(claims["aud"], json!(["vault"]));
+}

@@ -11,15 +11,34 @@
 //! shim reports, a probe's result, or a moment that an earlier decision named. It then decides by a pure function over plain
 //! data what to do next, does it, and writes the pod's status when that has changed.
 
+mod admit;
 mod backoff;
+mod config;
+mod container;
+mod context;
 mod decide;
 mod downward;
 pub mod environment;
+mod event;
+mod failure;
+mod hook;
+mod image;
+mod kubelet;
+mod last_words;
 mod member;
+mod node;
+mod probe;
 mod record;
 pub mod referenced;
 mod resources;
+mod sandbox;
+mod saved;
+mod signal;
 mod status;
 pub mod volumes;
+mod web;
+mod worker;
 
+pub use config::Config;
 pub use downward::{Amounts, Facts};
+pub use kubelet::{Error, Kubelet, Parts};

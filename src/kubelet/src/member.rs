@@ -48,8 +48,10 @@ pub(crate) fn members(spec: &PodSpec) -> impl Iterator<Item = Member<'_>> {
     let init = spec.init_containers.iter().flatten();
     let init =
         init.map(|container| Member { kind: Kind::of_init(container), container: Cow::Borrowed(container) });
-    let main =
-        spec.containers.iter().map(|container| Member { kind: Kind::Main, container: Cow::Borrowed(container) });
+    let main = spec
+        .containers
+        .iter()
+        .map(|container| Member { kind: Kind::Main, container: Cow::Borrowed(container) });
     let ephemeral = spec.ephemeral_containers.iter().flatten();
     let ephemeral =
         ephemeral.map(|container| Member { kind: Kind::Ephemeral, container: Cow::Owned(plain(container)) });

@@ -40,6 +40,8 @@ pub(crate) enum Place {
     Running(Running),
     /// The latest of `ends` is the end.
     Ended,
+    /// The same, in an earlier sandbox: it is over and does not come again.
+    Past,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -54,7 +56,10 @@ pub(crate) struct Running {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Busy {
+    /// What the runtime says of it is not listened to before the start is known to have worked.
     Starting,
+    /// It runs, and does what it was told to do right after its start.
+    Hooking,
     Stopping,
 }
 
@@ -114,20 +119,25 @@ impl Record {
     pub(crate) fn running(&self) -> Option<&Running> {
         match &self.place {
             Place::Running(running) => Some(running),
-            Place::Fresh | Place::Ended => None,
+            Place::Fresh | Place::Ended | Place::Past => None,
         }
     }
 
     pub(crate) fn running_mut(&mut self) -> Option<&mut Running> {
         match &mut self.place {
             Place::Running(running) => Some(running),
-            Place::Fresh | Place::Ended => None,
+            Place::Fresh | Place::Ended | Place::Past => None,
         }
     }
 
-    /// The end of the container that ran last in this sandbox.
+    /// How it ended, if it does not wait to be started for the first time in this sandbox.
     pub(crate) fn ended(&self) -> Option<&Ended> {
-        self.ends[0].as_ref().filter(|_| self.place == Place::Ended)
+        self.ends[0].as_ref().filter(|_| matches!(self.place, Place::Ended | Place::Past))
+    }
+
+    /// Something of it ran or is about to, in this sandbox.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.busy.is_some() || matches!(self.place, Place::Running(_) | Place::Ended)
     }
 
     pub(crate) fn restarts(&self) -> u32 {

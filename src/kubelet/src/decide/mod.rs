@@ -19,7 +19,7 @@ use k8s_openapi::api::core::v1::PodSpec;
 use tokio::time::Instant;
 
 use crate::member::{Kind, Member, members};
-use crate::record::{Cause, Place, Record, Records};
+use crate::record::{Cause, Record, Records};
 
 pub(crate) use restart::restarts;
 
@@ -117,7 +117,7 @@ impl View<'_> {
     }
 
     fn has_begun(&self, member: &Member<'_>) -> bool {
-        self.record(member).is_some_and(|record| record.place != Place::Fresh || record.busy.is_some())
+        self.record(member).is_some_and(Record::has_begun)
     }
 
     fn run(&self, plan: &mut Plan) {
@@ -211,11 +211,14 @@ impl View<'_> {
     /// Stops what lives: first all but the sidecars, then those from the last to the first.
     fn end(&self, plan: &mut Plan) {
         let alive = |member: &Member<'_>| self.record(member).is_some_and(Record::is_alive);
-        let (sidecars, others): (Vec<_>, Vec<_>) =
-            members(self.spec).filter(|member| alive(member)).partition(|member| member.kind == Kind::Sidecar);
-        let now = if others.is_empty() { sidecars.last().into_iter().collect() } else { others.iter().collect() };
+        let (sidecars, others): (Vec<_>, Vec<_>) = members(self.spec)
+            .filter(|member| alive(member))
+            .partition(|member| member.kind == Kind::Sidecar);
+        let now =
+            if others.is_empty() { sidecars.last().into_iter().collect() } else { others.iter().collect() };
         let idle = |member: &&Member<'_>| self.record(member).is_some_and(|record| record.busy.is_none());
-        let stops = Vec::into_iter(now).filter(idle).map(|member| Action::Stop(member.name().to_owned(), None));
+        let stops =
+            Vec::into_iter(now).filter(idle).map(|member| Action::Stop(member.name().to_owned(), None));
         plan.actions.extend(stops);
         plan.finished = others.is_empty() && sidecars.is_empty() && self.sandbox != Sandbox::Busy;
     }

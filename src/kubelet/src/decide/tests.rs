@@ -7,7 +7,7 @@ use k8s_openapi::jiff::Timestamp;
 
 use super::*;
 use crate::backoff::Backoff;
-use crate::record::{Busy, Ended, Retry, Running};
+use crate::record::{Busy, Ended, Place, Retry, Running};
 
 fn container(name: &str) -> Container {
     Container { name: name.into(), ..Container::default() }
@@ -154,7 +154,10 @@ fn a_failed_start_waits_too() {
     let now = Instant::now();
     let retry = Retry { since: now, until: now + Duration::from_secs(10), told: None };
     let records = [("web", Record { retry: Some(retry), ..Record::default() })];
-    assert_eq!(plan_at(&spec, &records, false, now + ANNOUNCE).actions, [Action::Hold("web".into(), Hold::Failed)]);
+    assert_eq!(
+        plan_at(&spec, &records, false, now + ANNOUNCE).actions,
+        [Action::Hold("web".into(), Hold::Failed)]
+    );
     assert_eq!(plan_at(&spec, &records, false, now + Duration::from_secs(10)).actions, start(&["web"]));
 }
 
@@ -176,7 +179,8 @@ fn sidecars_end_last_and_from_the_last() {
     let gone = || ended(0, Instant::now());
     let mains = [("a", running(true)), ("b", running(true)), ("x", gone()), ("y", gone())];
     assert_eq!(plan(&spec, &mains, true).actions, stop(&["b"]));
-    let stopping = [("a", running(true)), ("b", busy(Busy::Stopping, running(true))), ("x", gone()), ("y", gone())];
+    let stopping =
+        [("a", running(true)), ("b", busy(Busy::Stopping, running(true))), ("x", gone()), ("y", gone())];
     assert_eq!(plan(&spec, &stopping, true).actions, []);
     let last = [("a", running(true)), ("b", gone()), ("x", gone()), ("y", gone())];
     assert_eq!(plan(&spec, &last, true).actions, stop(&["a"]));

@@ -12,7 +12,8 @@ use oci::cgroup::Limits;
 
 use crate::member::{Kind, members};
 
-pub(crate) use request::{limits_of_pod, requests_of_pod};
+use request::limits_of_pod;
+pub(crate) use request::{Requests, requests_of_pod};
 
 /// The quality of service class: who is squeezed first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,9 +50,13 @@ impl Qos {
                 containers.map(|container| container.resources.as_ref()).collect()
             }
         };
-        let amounts = |name| move |resources: &Option<&ResourceRequirements>| {
-            (amount(resources.and_then(|all| all.requests.as_ref()), name),
-             amount(resources.and_then(|all| all.limits.as_ref()), name))
+        let amounts = |name| {
+            move |resources: &Option<&ResourceRequirements>| {
+                (
+                    amount(resources.and_then(|all| all.requests.as_ref()), name),
+                    amount(resources.and_then(|all| all.limits.as_ref()), name),
+                )
+            }
         };
         let both = ["cpu", "memory"];
         let none = |name| asked.iter().map(amounts(name)).all(|(request, limit)| request == 0 && limit == 0);
@@ -60,7 +65,10 @@ impl Qos {
         }
         // A request that is not given is the limit.
         let exact = |name| {
-            asked.iter().map(amounts(name)).all(|(request, limit)| limit != 0 && (request == 0 || request == limit))
+            asked
+                .iter()
+                .map(amounts(name))
+                .all(|(request, limit)| limit != 0 && (request == 0 || request == limit))
         };
         if both.into_iter().all(exact) { Self::Guaranteed } else { Self::Burstable }
     }
@@ -166,8 +174,11 @@ mod tests {
             let pairs = given.iter().map(|(name, value)| ((*name).to_owned(), Written((*value).to_owned())));
             Some(pairs.collect())
         };
-        let resources =
-            ResourceRequirements { requests: list(requests), limits: list(limits), ..ResourceRequirements::default() };
+        let resources = ResourceRequirements {
+            requests: list(requests),
+            limits: list(limits),
+            ..ResourceRequirements::default()
+        };
         Container { resources: Some(resources), ..Container::default() }
     }
 
@@ -189,7 +200,10 @@ mod tests {
     #[test]
     fn limits_in_the_kernel_s_terms() {
         let limits = container_limits(&container(&[("cpu", "250m")], &[("cpu", "500m"), ("memory", "64Mi")]));
-        assert_eq!((limits.cpu_shares, limits.cpu_quota, limits.memory), (Some(256), Some(50_000), Some(64 << 20)));
+        assert_eq!(
+            (limits.cpu_shares, limits.cpu_quota, limits.memory),
+            (Some(256), Some(50_000), Some(64 << 20))
+        );
         let limits = container_limits(&container(&[], &[("cpu", "5m")]));
         assert_eq!((limits.cpu_shares, limits.cpu_quota, limits.memory), (Some(5), Some(1000), None));
         assert_eq!(container_limits(&container(&[], &[])).cpu_shares, Some(2));

@@ -28,7 +28,8 @@ pub(crate) struct PodLimits {
 
 pub(crate) fn requests_of_pod(spec: &PodSpec) -> Requests {
     let of = |name: &str| {
-        let own = pod_level(spec, name, false).unwrap_or_else(|| peak(spec, |container| request(container, name)));
+        let own =
+            pod_level(spec, name, false).unwrap_or_else(|| peak(spec, |container| request(container, name)));
         own.saturating_add(overhead(spec, name))
     };
     Requests { cpu: of("cpu"), memory: of("memory"), ephemeral_storage: of("ephemeral-storage") }
@@ -82,13 +83,21 @@ mod tests {
         let list = Some([("cpu".to_owned(), Written(cpu.to_owned()))].into());
         let resources =
             ResourceRequirements { requests: list.clone(), limits: list, ..ResourceRequirements::default() };
-        Container { resources: Some(resources), restart_policy: policy.map(Into::into), ..Container::default() }
+        Container {
+            resources: Some(resources),
+            restart_policy: policy.map(Into::into),
+            ..Container::default()
+        }
     }
 
     #[test]
     fn the_most_demanding_moment_counts() {
         let spec = PodSpec {
-            init_containers: Some(vec![container("2", None), container("1", Some("Always")), container("3", None)]),
+            init_containers: Some(vec![
+                container("2", None),
+                container("1", Some("Always")),
+                container("3", None),
+            ]),
             containers: vec![container("500m", None), container("700m", None)],
             overhead: Some([("cpu".to_owned(), Written("100m".into()))].into()),
             ..PodSpec::default()

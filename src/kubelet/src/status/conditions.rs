@@ -48,7 +48,11 @@ pub(super) fn conditions(
 ) -> Vec<PodCondition> {
     let sandbox = if portrait.sandbox_ready { Says::yes() } else { Says::default() };
     let containers = containers_ready(portrait, phase, init, main);
-    let ready = if containers.holds { gates(portrait) } else { Says { message: containers.message.clone(), ..containers } };
+    let ready = if containers.holds {
+        gates(portrait)
+    } else {
+        Says { message: containers.message.clone(), ..containers }
+    };
     let mut all = vec![
         ("PodReadyToStartContainers", sandbox),
         ("Initialized", initialized(portrait, phase, init, main)),
@@ -139,7 +143,9 @@ fn gates(portrait: &Portrait<'_>) -> Says {
     let missing = gates.filter_map(|gate| {
         let type_ = &gate.condition_type;
         match find(status, type_) {
-            None => Some(format!("corresponding condition of pod readiness gate \"{type_}\" does not exist.")),
+            None => {
+                Some(format!("corresponding condition of pod readiness gate \"{type_}\" does not exist."))
+            }
             Some(condition) if condition.status != "True" => Some(format!(
                 "the status of pod readiness gate \"{type_}\" is not \"True\", but {}",
                 condition.status

@@ -9,8 +9,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use crate::member::{Kind, Member, members};
 use crate::record::{self, Ended, Place, Record};
 
-use super::phase::{ended, is_running};
 use super::Portrait;
+use super::phase::{ended, is_running};
 
 /// What becomes of a container of which nothing is known when its pod is over.
 const UNKNOWN: &str = "ContainerStatusUnknown";
@@ -59,14 +59,17 @@ impl Portrait<'_> {
         let [latest, earlier] = &record.ends;
         if let Place::Running(running) = &record.place {
             let state = ContainerStateRunning { started_at: Some(Time(running.since)) };
-            return (ContainerState { running: Some(state), ..ContainerState::default() }, terminated(latest));
+            return (
+                ContainerState { running: Some(state), ..ContainerState::default() },
+                terminated(latest),
+            );
         }
-        let over = self.finished && record.place == Place::Ended;
+        let over = self.finished && record.ended().is_some();
         if let Some(waiting) = record.waiting.as_ref().filter(|_| !over) {
             let message = Some(waiting.message.clone()).filter(|message| !message.is_empty());
             return (waits(waiting.reason, message), terminated(latest));
         }
-        match terminated(latest).filter(|_| record.place == Place::Ended) {
+        match terminated(latest).filter(|_| record.ended().is_some()) {
             Some(state) => (state, terminated(earlier)),
             None => (waits(self.usual_wait(member), None), terminated(latest)),
         }
@@ -134,8 +137,11 @@ pub(super) fn close(spec: &PodSpec, init: &mut [ContainerStatus], main: &mut [Co
         is_running(status) || ended(status.state.as_ref()).or(ended(status.last_state.as_ref())).is_some()
     };
     let initialized = main.iter().any(begun) || {
-        let regular = spec.init_containers.iter().flatten().filter(|container| Kind::of_init(container) == Kind::Init);
-        regular.into_iter().all(|container| init.iter().any(|status| status.name == container.name && status.ready))
+        let regular =
+            spec.init_containers.iter().flatten().filter(|container| Kind::of_init(container) == Kind::Init);
+        regular
+            .into_iter()
+            .all(|container| init.iter().any(|status| status.name == container.name && status.ready))
     };
     if initialized {
         main.iter_mut().for_each(lose);

@@ -18,12 +18,14 @@ pub(super) fn current(
     main: &[ContainerStatus],
     was_initialized: bool,
 ) -> &'static str {
-    let never_ended = |status: &ContainerStatus| is_waiting(status) && ended(status.last_state.as_ref()).is_none();
+    let never_ended =
+        |status: &ContainerStatus| is_waiting(status) && ended(status.last_state.as_ref()).is_none();
     let holds_up = |container: &Container| {
         let status = status_of(init, &container.name);
         match Kind::of_init(container) {
             Kind::Sidecar => status.is_none_or(|status| {
-                never_ended(status) || (!was_initialized && is_running(status) && status.started != Some(true))
+                never_ended(status)
+                    || (!was_initialized && is_running(status) && status.started != Some(true))
             }),
             _ => status.is_none_or(|status| is_running(status) || never_ended(status)),
         }

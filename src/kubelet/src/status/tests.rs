@@ -45,8 +45,7 @@ struct Story {
 
 impl Story {
     fn new(spec: PodSpec, records: &[(&str, Record)]) -> Self {
-        let metadata =
-            ObjectMeta { uid: Some("u".into()), generation: Some(3), ..ObjectMeta::default() };
+        let metadata = ObjectMeta { uid: Some("u".into()), generation: Some(3), ..ObjectMeta::default() };
         let pod = Pod { metadata, spec: Some(spec), ..Pod::default() };
         let records = records.iter().map(|(name, record)| ((*name).to_owned(), record.clone())).collect();
         Self { pod, records, finished: false, verdict: None }
@@ -110,14 +109,18 @@ fn a_ready_pod() {
     let main = main_of(&status);
     assert!(main.ready && main.started == Some(true) && main.state.as_ref().unwrap().running.is_some());
     assert_eq!(main.container_id.as_deref(), Some("skiff://u_a_0"));
-    assert_eq!((status.pod_ip.as_deref(), status.host_ip.as_deref()), (Some("10.42.0.7"), Some("192.168.1.2")));
+    assert_eq!(
+        (status.pod_ip.as_deref(), status.host_ip.as_deref()),
+        (Some("10.42.0.7"), Some("192.168.1.2"))
+    );
     assert_eq!((status.qos_class.as_deref(), status.observed_generation), (Some("BestEffort"), Some(3)));
 }
 
 #[test]
 fn conditions_name_who_is_missing() {
     let status = Story::new(spec(&["i", "j"], &["a", "b"]), &[("i", ended(0))]).status();
-    let no = |reason: &str, message: &str| ("False".to_owned(), Some(reason.to_owned()), Some(message.to_owned()));
+    let no =
+        |reason: &str, message: &str| ("False".to_owned(), Some(reason.to_owned()), Some(message.to_owned()));
     assert_eq!(
         condition(&status, "Initialized"),
         no("ContainersNotInitialized", "containers with incomplete status: [j]")
@@ -154,7 +157,10 @@ fn a_crash_is_told_with_its_last_end() {
     let last = main.last_state.as_ref().unwrap().terminated.as_ref().unwrap();
     assert_eq!((last.exit_code, last.reason.as_deref()), (1, Some("Error")));
     let status = story.finished().status();
-    assert!(main_of(&status).state.as_ref().unwrap().terminated.is_some(), "nothing waits in a pod that is over");
+    assert!(
+        main_of(&status).state.as_ref().unwrap().terminated.is_some(),
+        "nothing waits in a pod that is over"
+    );
 }
 
 #[test]
@@ -175,7 +181,10 @@ fn a_verdict_is_told_when_nothing_runs_any_more() {
     assert_eq!((story.phase().as_str(), story.status().reason), ("Running", None));
     story.records.insert("a".into(), ended(0));
     let story = story.finished();
-    assert_eq!((story.phase().as_str(), story.status().reason.as_deref()), ("Failed", Some("DeadlineExceeded")));
+    assert_eq!(
+        (story.phase().as_str(), story.status().reason.as_deref()),
+        ("Failed", Some("DeadlineExceeded"))
+    );
     assert_eq!(condition(&story.status(), "Ready"), ("False".into(), Some("PodFailed".into()), None));
 }
 

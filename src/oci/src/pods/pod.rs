@@ -119,6 +119,14 @@ impl Pod {
         self.order(Order::Add { container: spec.id.clone() }).await
     }
 
+    /// What a container was made to be: a further process in it is given the same environment, user and rights.
+    pub fn container_spec(&self, container: &str) -> Result<ContainerSpec, Error> {
+        if !is_id(container) {
+            return Err(Error::Id(container.to_owned()));
+        }
+        Ok(self.0.folder.container(container).spec()?)
+    }
+
     /// Starts it. An error is in the runtime's words, such as `exec: "foo": executable file not found in $PATH`; the
     /// container is as it was before and may be started again.
     pub async fn start(&self, container: &str) -> Result<(), Error> {
@@ -245,8 +253,13 @@ pub struct Exec {
 
 impl Exec {
     /// Waits for its exit code: its own, or 128 plus the number of the signal that ended it.
-    pub async fn wait(self) -> Result<i32, Error> {
-        match self.ended.await {
+    pub async fn wait(mut self) -> Result<i32, Error> {
+        self.ended().await
+    }
+
+    /// The same for those who may have to give it a signal meanwhile. Cancel safe; its answer is given once.
+    pub async fn ended(&mut self) -> Result<i32, Error> {
+        match (&mut self.ended).await {
             Ok(Ended::Code(code)) => Ok(code),
             Ok(Ended::Signal(signal)) => Ok(128 + signal),
             Ok(Ended::Unseen) | Err(_) => Err(Error::Interrupted),

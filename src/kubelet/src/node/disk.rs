@@ -1,0 +1,41 @@
+//! Images that no pod uses make room when the disk fills up: above 85 % in use they go, until it is below 80 %.
+
+use std::collections::BTreeSet;
+
+use crate::context::Context;
+use crate::member::members;
+
+use super::facts::Disk;
+
+const HIGH: i64 = 85;
+const LOW: i64 = 80;
+
+pub(super) async fn relieve(context: &Context) {
+    let used = || Disk::of(&context.config.pods_dir).map_or(0, Disk::used_percent);
+    if used() <= HIGH {
+        return;
+    }
+    let wanted = wanted(context);
+    for image in context.images.list() {
+        let names = image.tags.iter().chain(&image.digests).chain([&image.id]);
+        if names.into_iter().any(|name| wanted.contains(name)) {
+            continue;
+        }
+        match context.images.remove(&image.id).await {
+            Ok(()) => tracing::info!(image = image.id, "removed an image that no pod uses: the disk is full"),
+            // A container that ended still holds it.
+            Err(error) => tracing::debug!(image = image.id, error = error.message(), "an image stays"),
+        }
+        if used() < LOW {
+            return;
+        }
+    }
+}
+
+/// The ids of the images that pods of this node ask for.
+fn wanted(context: &Context) -> BTreeSet<String> {
+    let pods = context.own_pods();
+    let specs = pods.iter().filter_map(|pod| pod.spec.as_ref());
+    let names = specs.flat_map(members).filter_map(|member| member.container.image.clone());
+    names.filter_map(|name| Some(context.images.get(&name)?.id.clone())).collect()
+}

@@ -1,0 +1,151 @@
+//! The first look at a pod: what is known of its containers from the runtime and from its last status.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1::{ContainerState, ContainerStateTerminated, ContainerStatus, PodStatus};
+use k8s_openapi::jiff::Timestamp;
+use tokio::time::Instant;
+
+use crate::record::{Ended, Place, Record, Running, Used, parse_id};
+use crate::sandbox::Ready;
+use crate::{saved, status};
+
+use super::{Slot, Stage, Worker};
+
+impl Worker {
+    pub(super) fn begin(&mut self) {
+        self.told = self.pod.status.as_ref().and_then(|status| status::text(status).ok()).unwrap_or_default();
+        self.recall();
+        if status::is_terminal(&self.pod) && !self.rejected {
+            // What is left of it goes away.
+            self.over_before = true;
+            self.stage = Stage::Clearing;
+            self.clear();
+            return;
+        }
+        self.save();
+        self.adopt();
+    }
+
+    /// Takes over a sandbox of an earlier run. Whatever ran in one that is gone has ended.
+    fn adopt(&mut self) {
+        let sandbox = self.context.pods.get(&self.uid);
+        let alive = sandbox.filter(|sandbox| sandbox.state().borrow().sandbox != oci::Sandbox::Gone);
+        let Some(sandbox) = alive else {
+            self.records.values_mut().for_each(lose);
+            return;
+        };
+        self.state = Some(sandbox.state());
+        let ips = ips(self.pod.status.as_ref());
+        self.slot = Slot::Ready(Ready { pod: sandbox, ips, volumes: Arc::default() });
+        self.note_latest();
+        if !self.is_ending() {
+            self.make_sandbox();
+        }
+    }
+
+    /// What the pod's status says of its containers.
+    fn recall(&mut self) {
+        let Some(status) = self.pod.status.clone() else { return };
+        let lists = [
+            &status.init_container_statuses,
+            &status.container_statuses,
+            &status.ephemeral_container_statuses,
+        ];
+        for status in lists.into_iter().flatten().flatten() {
+            self.records.insert(status.name.clone(), recalled(status));
+        }
+    }
+
+    /// The runtime may know of containers that no status was written of.
+    fn note_latest(&mut self) {
+        let Some(state) = &self.state else { return };
+        let ids: Vec<String> = state.borrow().containers.keys().cloned().collect();
+        for (name, attempt) in ids.iter().filter_map(|id| parse_id(id)) {
+            let record = self.records.entry(name.to_owned()).or_default();
+            if record.attempt.is_none_or(|known| known < attempt) {
+                record.attempt = Some(attempt);
+                record.place = Place::Fresh;
+            }
+        }
+    }
+
+    /// Keeps the pod's object on disk, for a start of the machine without a server.
+    pub(super) fn save(&mut self) {
+        let Ok(folder) = self.context.volumes.folder(&self.uid) else { return };
+        match saved::write(&folder, &self.pod, self.saved) {
+            Ok(saved) => self.saved = saved,
+            Err(error) => {
+                tracing::warn!(pod = self.uid, %error, "the pod is not kept over a restart of the machine")
+            }
+        }
+    }
+}
+
+fn lose(record: &mut Record) {
+    let Some(running) = record.running() else { return };
+    let end = Ended {
+        attempt: record.restarts(),
+        code: 255,
+        signal: None,
+        reason: "Unknown".to_owned(),
+        message: String::new(),
+        started: Some(running.since),
+        finished: Timestamp::now(),
+        seen: Instant::now(),
+    };
+    record.end(end);
+}
+
+fn ips(status: Option<&PodStatus>) -> Vec<IpAddr> {
+    let ips = status.and_then(|status| status.pod_ips.as_ref()).into_iter().flatten();
+    ips.filter_map(|ip| ip.ip.parse().ok()).collect()
+}
+
+fn recalled(status: &ContainerStatus) -> Record {
+    let attempt = status.container_id.as_ref().and_then(|_| u32::try_from(status.restart_count).ok());
+    let earlier = ended(status.last_state.as_ref()).map(recall_end);
+    let state = status.state.as_ref();
+    let (place, ends) = match (state.and_then(|state| state.running.as_ref()), ended(status.state.as_ref())) {
+        (Some(running), _) => {
+            let since = running.started_at.as_ref().map_or_else(Timestamp::now, |time| time.0);
+            let running = Running {
+                since,
+                started: status.started == Some(true),
+                ready: status.ready,
+                condemned: None,
+            };
+            (Place::Running(running), [earlier, None])
+        }
+        (None, Some(end)) => (Place::Ended, [Some(recall_end(end)), earlier]),
+        // It waits to be started again.
+        (None, None) if earlier.is_some() => (Place::Ended, [earlier, None]),
+        (None, None) => (Place::Fresh, [None, None]),
+    };
+    let used = attempt.map(|_| Used {
+        image: status.image.clone(),
+        image_id: status.image_id.clone(),
+        user: status.user.clone(),
+        stop_signal: None,
+    });
+    Record { place, attempt, ends, used, ..Record::default() }
+}
+
+fn ended(state: Option<&ContainerState>) -> Option<&ContainerStateTerminated> {
+    state?.terminated.as_ref()
+}
+
+fn recall_end(end: &ContainerStateTerminated) -> Ended {
+    let id = end.container_id.as_deref().and_then(parse_id);
+    Ended {
+        attempt: id.map_or(0, |(_, attempt)| attempt),
+        code: end.exit_code,
+        signal: end.signal,
+        reason: end.reason.clone().unwrap_or_default(),
+        message: end.message.clone().unwrap_or_default(),
+        started: end.started_at.as_ref().map(|time| time.0),
+        finished: end.finished_at.as_ref().map_or(Timestamp::UNIX_EPOCH, |time| time.0),
+        seen: Instant::now(),
+    }
+}

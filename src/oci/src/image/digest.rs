@@ -42,8 +42,17 @@ impl Digest {
         &self.0
     }
 
+    /// The chain ids of an image's layers, the lowest first.
+    pub(crate) fn chains(layers: &[Self]) -> Vec<Self> {
+        let mut chains: Vec<Self> = Vec::with_capacity(layers.len());
+        for layer in layers {
+            chains.push(Self::chain(chains.last(), layer));
+        }
+        chains
+    }
+
     /// What a layer and all layers below it are called together, by the rules of the OCI image configuration.
-    pub(crate) fn chain(below: Option<&Self>, layer: &Self) -> Self {
+    fn chain(below: Option<&Self>, layer: &Self) -> Self {
         match below {
             None => layer.clone(),
             Some(below) => Self::of(format!("{below} {layer}").as_bytes()),

@@ -44,6 +44,13 @@ pub enum Error {
     Layers { layers: usize, diff_ids: usize },
 }
 
+impl Error {
+    /// Whether nothing is wrong with the image but that it is not for this machine, or not for any.
+    pub(crate) fn is_about_kind(&self) -> bool {
+        matches!(self, Self::Platform { .. } | Self::NoImage(_))
+    }
+}
+
 /// All that a registry may answer when it is asked for an image.
 pub(crate) fn accepted() -> String {
     [INDEXES, MANIFESTS].concat().join(", ")

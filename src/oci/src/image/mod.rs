@@ -18,6 +18,7 @@ mod digest;
 mod document;
 mod error;
 mod images;
+mod import;
 mod layer;
 mod mount;
 mod platform;

@@ -25,7 +25,7 @@ use super::catalog::Image;
 use super::digest::Digest;
 use super::error::Error;
 use super::images::{Images, Store, blocking};
-use super::layer::descriptor_path;
+use super::layer::{descriptor_path, hides_all};
 use crate::layout::is_id;
 
 impl Images {
@@ -122,7 +122,8 @@ fn mount_overlay(layers: &[PathBuf], folder: &Path, root: &Path) -> io::Result<(
     if layers.is_empty() {
         make_folder(&nothing[0])?;
     }
-    let layers = if layers.is_empty() { &nothing[..] } else { layers };
+    let seen = layers.iter().position(|layer| hides_all(layer)).map_or(layers.len(), |last| last + 1);
+    let layers = if layers.is_empty() { &nothing[..] } else { &layers[..seen] };
     let opened = layers.iter().map(|layer| open(layer)).collect::<io::Result<Vec<_>>>()?;
     let lower: Vec<String> = opened.iter().map(shown).collect();
     let (upper, work) = (open(&folder.join("upper"))?, open(&folder.join("work"))?);

@@ -153,13 +153,12 @@ async fn choose_manifest(session: &Session, mut fetched: registry::Fetched) -> R
 
 fn want(store: &Store, manifest: Manifest, configuration: &Configuration) -> Result<Vec<Wanted>, PullError> {
     let diff_ids = configuration.diff_ids(manifest.layers.len(), platform::HERE)?;
-    let mut wanted: Vec<Wanted> = Vec::with_capacity(diff_ids.len());
-    for (descriptor, diff_id) in manifest.layers.into_iter().zip(diff_ids) {
-        let chain = Digest::chain(wanted.last().map(|layer| &layer.chain), diff_id);
+    let layers = manifest.layers.into_iter().zip(diff_ids).zip(Digest::chains(diff_ids));
+    let wanted = layers.map(|((descriptor, diff_id), chain)| {
         let slot = store.catalog().slot(&chain);
-        wanted.push(Wanted { descriptor, diff_id: diff_id.clone(), chain, slot });
-    }
-    Ok(wanted)
+        Wanted { descriptor, diff_id: diff_id.clone(), chain, slot }
+    });
+    Ok(wanted.collect())
 }
 
 /// Some at a time, but each gets its place after the one below it. Who holds a slot waits for lower layers only: pulls cannot
@@ -172,8 +171,9 @@ async fn fetch_layers(
 ) -> Result<(), PullError> {
     let bytes_total = wanted.iter().map(|layer| layer.descriptor.size).sum();
     progress.send_replace(Progress { layers_total: wanted.len(), bytes_total, ..Progress::default() });
-    let fetches = stream::iter(wanted).map(|layer| fetch_layer(store, session, layer, progress));
-    let mut layers = fetches.buffered(super::images::LAYERS_AT_ONCE);
+    // Not by `StreamExt::map`: the compiler cannot see that such a future may be sent between threads.
+    let fetches: Vec<_> = wanted.iter().map(|layer| fetch_layer(store, session, layer, progress)).collect();
+    let mut layers = stream::iter(fetches).buffered(super::images::LAYERS_AT_ONCE);
     for position in 0.. {
         let Some(layer) = layers.try_next().await? else { break };
         if let Layer::Unpacked(unpacked, guard) = layer {

@@ -3,7 +3,13 @@
 //!
 //! Unpacking and mounting need root: without it every test passes without a look.
 
+#![expect(clippy::unwrap_used, reason = "tests, and what they stand on")]
+
+mod auth;
+mod faults;
 mod ground;
+mod importing;
 mod layers;
 mod lifecycle;
 mod registry;
+mod unpacking;

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use http::header::{AUTHORIZATION, CONTENT_RANGE, CONTENT_TYPE, LOCATION, RANGE, WWW_AUTHENTICATE};
 use http::{Request, Response, StatusCode};
 use http_body_util::combinators::BoxBody;
@@ -14,7 +14,7 @@ use hyper::body::{Frame, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
 use super::layers::{Blob, Made};
@@ -31,7 +31,7 @@ struct State {
     documents: Mutex<HashMap<String, Blob>>,
     faults: Mutex<HashMap<String, Vec<Fault>>>,
     token: Mutex<Option<Door>>,
-    asked: Mutex<Vec<String>>,
+    asked: watch::Sender<Vec<String>>,
 }
 
 /// What to do wrong, once, when a path is asked for.
@@ -111,9 +111,14 @@ impl Registry {
         self.state.token.lock().unwrap().as_mut().unwrap().given += 1;
     }
 
-    /// The requests that came, as `METHOD PATH [range]`.
+    /// The requests that came, as `METHOD PATH[ range][ authorized]`.
     pub(crate) fn asked(&self) -> Vec<String> {
-        self.state.asked.lock().unwrap().clone()
+        self.state.asked.borrow().clone()
+    }
+
+    /// Waits for requests.
+    pub(crate) async fn until(&self, enough: impl Fn(&[String]) -> bool) {
+        self.state.asked.subscribe().wait_for(|asked| enough(asked)).await.unwrap();
     }
 
     pub(crate) fn asked_for(&self, word: &str) -> usize {
@@ -138,8 +143,14 @@ async fn serve(listener: TcpListener, state: Arc<State>) {
 async fn answer(state: Arc<State>, request: Request<Incoming>) -> Result<Answer, Infallible> {
     let path = request.uri().path().to_owned();
     let range = request.headers().get(RANGE).map(|range| range.to_str().unwrap().to_owned());
-    let line = format!("{} {} {}", request.method(), request.uri(), range.as_deref().unwrap_or_default());
-    state.asked.lock().unwrap().push(line.trim_end().to_owned());
+    let authorized = request.headers().contains_key(AUTHORIZATION).then_some("authorized");
+    let line =
+        [Some(request.method().as_str()), Some(&request.uri().to_string()), range.as_deref(), authorized]
+            .into_iter()
+            .flatten()
+            .collect::<Vec<_>>()
+            .join(" ");
+    state.asked.send_modify(|asked| asked.push(line));
     if path == "/token" {
         return Ok(state.give_token(request).await);
     }
@@ -225,12 +236,13 @@ fn cut(blob: &Blob, range: Option<&str>, after: usize) -> Answer {
     let start: usize =
         range.map_or(0, |range| range["bytes=".len()..].trim_end_matches('-').parse().unwrap());
     let rest = Bytes::from(blob.bytes[start..].to_vec());
-    let mut parts: Vec<Result<_, std::io::Error>> =
-        vec![Ok(Frame::data(rest.slice(..rest.len().min(after))))];
-    if after < rest.len() {
-        parts.push(Err(std::io::ErrorKind::ConnectionReset.into()));
-    }
-    let mut answer = Response::new(BodyExt::boxed(StreamBody::new(stream::iter(parts))));
+    let lost = after < rest.len();
+    let part = stream::iter([Ok(Frame::data(rest.slice(..rest.len().min(after))))]);
+    // Hyper sends what it has when a body makes it wait; after an error it does not.
+    let end = stream::once(tokio::task::yield_now()).filter_map(move |()| {
+        std::future::ready(lost.then(|| Err(std::io::ErrorKind::ConnectionReset.into())))
+    });
+    let mut answer = Response::new(BodyExt::boxed(StreamBody::new(part.chain(end))));
     answer.headers_mut().insert(CONTENT_TYPE, blob.media_type.parse().unwrap());
     if range.is_some() {
         *answer.status_mut() = StatusCode::PARTIAL_CONTENT;

@@ -7,19 +7,20 @@
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::io::{self, Read, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{AtFlags, FileType, Gid, Mode, Timespec, Uid, XattrFlags};
 use rustix::io::Errno;
 
-use super::tar::{Archive, Entry, Kind};
-use super::tree::{Place, Tree, times};
+use super::tar::{Archive, Entry, Kind, Skip};
+use super::tree::{Place, Tree, reopen, times};
 
 const WHITEOUT: &[u8] = b".wh.";
 const OPAQUE: &[u8] = b".wh..wh..opq";
-const OPAQUE_ATTRIBUTE: &[u8] = b"trusted.overlay.opaque";
+/// The kernel heeds it in every folder but a layer's root; that one is left to whoever mounts.
+pub(super) const OPAQUE_ATTRIBUTE: &str = "trusted.overlay.opaque";
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -52,7 +53,7 @@ impl Layer {
         Ok(Self { tree, implied: BTreeSet::new(), folders: Vec::new(), buffer: vec![0; 64 << 10] })
     }
 
-    pub(super) fn apply<R: Read>(&mut self, entry: &Entry, archive: &mut Archive<R>) -> Result<(), Error> {
+    pub(super) fn apply<R: Skip>(&mut self, entry: &Entry, archive: &mut Archive<R>) -> Result<(), Error> {
         let path = inside(&entry.path)?;
         let Some(name) = path.file_name() else {
             // The root of a container always looks the same.
@@ -81,7 +82,7 @@ impl Layer {
         }
     }
 
-    fn file<R: Read>(
+    fn file<R: Skip>(
         &mut self,
         place: &Place<'_>,
         entry: &Entry,
@@ -99,16 +100,7 @@ impl Layer {
     }
 
     fn folder(&mut self, place: &Place<'_>, path: &Path, entry: &Entry) -> Result<(), Error> {
-        let status = place.status()?;
-        let there = status.map(|status| FileType::from_raw_mode(status.st_mode));
-        if there != Some(FileType::Directory) {
-            let make = || rustix::fs::mkdirat(&place.folder, place.name, Mode::RWXU);
-            place.replace(make)?;
-        }
-        let folder = place.open_folder()?;
-        if status.is_some_and(|status| is_whiteout(&status)) {
-            make_opaque(&folder)?;
-        }
+        let folder = make_folder(place)?;
         describe_open(&folder, entry)?;
         self.implied.remove(path);
         self.folders.push((path.to_owned(), entry.modified));
@@ -130,13 +122,8 @@ impl Layer {
     fn delete(&self, path: &Path, name: &OsStr) -> Result<(), Error> {
         let name = name.as_bytes();
         if name == OPAQUE {
-            let parent = path.parent().unwrap_or(Path::new(""));
-            return match self.tree.place(parent) {
-                Ok(place) => make_opaque(&place.open_folder()?),
-                // The root: nothing of an image is below it that was meant to be seen.
-                Err(_) if parent.as_os_str().is_empty() => make_opaque(&self.tree.root()?),
-                Err(error) => Err(error.into()),
-            };
+            let parent = self.tree.folder(path.parent().unwrap_or(Path::new("")))?;
+            return Ok(make_opaque(&reopen(&parent)?)?);
         }
         if name.starts_with(b".wh..wh.") {
             // Left behind by AUFS, for itself.
@@ -147,22 +134,24 @@ impl Layer {
         match place.status()?.map(|status| FileType::from_raw_mode(status.st_mode)) {
             None => Ok(place.make_node(FileType::CharacterDevice, 0)?),
             // Only what lower layers have is deleted.
-            Some(FileType::Directory) => make_opaque(&place.open_folder()?),
+            Some(FileType::Directory) => Ok(make_opaque(&place.open_folder()?)?),
             Some(_) => Ok(()),
         }
     }
 
     fn make_folders(&mut self, path: &Path) -> io::Result<()> {
         match self.tree.folder(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) if is_no_folder(&error) => {}
             opened => return opened.map(drop),
         }
         if let Some(parent) = path.parent() {
             self.make_folders(parent)?;
         }
         let place = self.tree.place(path)?;
-        rustix::fs::mkdirat(&place.folder, place.name, Mode::from_raw_mode(0o755))?;
-        place.set_mode(0o755)?;
+        if place.status()?.is_some_and(|status| !is_whiteout(&status)) {
+            return Err(io::ErrorKind::NotADirectory.into());
+        }
+        rustix::fs::fchmod(make_folder(&place)?, Mode::from_raw_mode(0o755))?;
         self.implied.insert(path.to_owned());
         Ok(())
     }
@@ -172,8 +161,7 @@ impl Layer {
         for (path, modified) in self.folders.drain(..) {
             match self.tree.place(&path).and_then(|place| place.set_modified(modified)) {
                 // A later entry took its place.
-                Err(error)
-                    if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {}
+                Err(error) if is_no_folder(&error) => {}
                 done => done?,
             }
         }
@@ -194,12 +182,30 @@ pub(super) fn inside(path: &Path) -> Result<PathBuf, Error> {
     Ok(clean)
 }
 
+fn is_no_folder(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+/// What is here already if it is a folder. One that takes the place of a deletion hides what was deleted.
+fn make_folder(place: &Place<'_>) -> io::Result<OwnedFd> {
+    let status = place.status()?;
+    let there = status.map(|status| FileType::from_raw_mode(status.st_mode));
+    if there != Some(FileType::Directory) {
+        place.replace(|| rustix::fs::mkdirat(&place.folder, place.name, Mode::RWXU))?;
+    }
+    let folder = place.open_folder()?;
+    if status.is_some_and(|status| is_whiteout(&status)) {
+        make_opaque(&folder)?;
+    }
+    Ok(folder)
+}
+
 fn is_whiteout(status: &rustix::fs::Stat) -> bool {
     FileType::from_raw_mode(status.st_mode) == FileType::CharacterDevice && status.st_rdev == 0
 }
 
-fn make_opaque(folder: impl AsFd) -> Result<(), Error> {
-    Ok(rustix::fs::fsetxattr(folder, OsStr::from_bytes(OPAQUE_ATTRIBUTE), b"y", XattrFlags::empty())?)
+fn make_opaque(folder: impl AsFd) -> io::Result<()> {
+    Ok(rustix::fs::fsetxattr(folder, OPAQUE_ATTRIBUTE, b"y", XattrFlags::empty())?)
 }
 
 fn node(place: &Place<'_>, kind: FileType, device: u64, entry: &Entry) -> Result<(), Error> {

@@ -4,6 +4,8 @@ use std::io::{self, BufReader, Cursor, Read};
 
 use flate2::bufread::MultiGzDecoder;
 
+use super::tar::Skip;
+
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 const BUFFER: usize = 32 << 10;
@@ -52,3 +54,5 @@ impl<R: Read> Read for Decompressed<R> {
         }
     }
 }
+
+impl<R: Read> Skip for Decompressed<R> {}

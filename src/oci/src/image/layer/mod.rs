@@ -21,12 +21,16 @@ use rustix::fs::{FileType, Gid, Mode, Uid};
 use super::digest::{Digest, Summed};
 use super::staging::Staging;
 use apply::Layer;
-use compression::Decompressed;
-use tar::Archive;
 use tree::Tree;
 
-pub(crate) use tar::Error as TarError;
+pub(crate) use compression::Decompressed;
+pub(crate) use tar::{Archive, Error as TarError, Kind, Skip};
 pub(crate) use tree::descriptor_path;
+
+/// Whether a layer leaves nothing of those below it to be seen.
+pub(crate) fn hides_all(layer: &Path) -> bool {
+    rustix::fs::lgetxattr(layer, apply::OPAQUE_ATTRIBUTE, &mut [0; 1][..]).is_ok()
+}
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -136,3 +140,6 @@ fn resemble_one(tree: &Tree, below: &[Tree], path: &Path) -> io::Result<()> {
     rustix::fs::fchmod(folder.as_fd(), Mode::from_raw_mode(model.mode() & 0o7777))?;
     folder.set_modified(model.modified()?)
 }
+
+/// All of a layer counts for its digest.
+impl<R: Read> Skip for Summed<R> {}

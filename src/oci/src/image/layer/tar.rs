@@ -22,7 +22,7 @@ pub enum Error {
     #[error("it is no tar archive: a header has the wrong checksum")]
     Checksum,
     #[error("a header of it is damaged")]
-    Header(#[source] io::Error),
+    Header,
     #[error("an extended header of it is damaged")]
     Extension,
     #[error("an extended header of it is {0} bytes long")]
@@ -77,7 +77,15 @@ struct Extensions {
     attributes: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
-impl<R: Read> Archive<R> {
+/// A stream with parts that nobody wants to see.
+pub(crate) trait Skip: Read + Sized {
+    fn skip(&mut self, count: u64) -> io::Result<()> {
+        let skipped = io::copy(&mut self.by_ref().take(count), &mut io::sink())?;
+        if skipped == count { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+    }
+}
+
+impl<R: Skip> Archive<R> {
     pub(crate) fn new(stream: R) -> Self {
         Self { stream, content: 0, padding: 0 }
     }
@@ -90,7 +98,7 @@ impl<R: Read> Archive<R> {
             let Some(header) = self.header()? else { return Ok(None) };
             let size = match extensions.size {
                 Some(size) if !is_extension(&header) => size,
-                _ => header.entry_size().map_err(Error::Header)?,
+                _ => numeric(&header.as_old().size)?,
             };
             (self.content, self.padding) = (size, size.wrapping_neg() % BLOCK);
             match header.entry_type() {
@@ -117,8 +125,8 @@ impl<R: Read> Archive<R> {
             EntryType::Directory => Kind::Folder,
             EntryType::Symlink => Kind::Symlink(link().unwrap_or_default()),
             EntryType::Link => Kind::HardLink(link().unwrap_or_default()),
-            EntryType::Char => Kind::Character { major: major(header)?, minor: minor(header)? },
-            EntryType::Block => Kind::Block { major: major(header)?, minor: minor(header)? },
+            EntryType::Char => device(header).map(|(major, minor)| Kind::Character { major, minor })?,
+            EntryType::Block => device(header).map(|(major, minor)| Kind::Block { major, minor })?,
             EntryType::Fifo => Kind::Fifo,
             other => return Err(Error::Kind { path, kind: char::from(other.as_byte()) }),
         };
@@ -129,9 +137,9 @@ impl<R: Read> Archive<R> {
         Ok(Entry {
             path,
             kind,
-            mode: header.mode().map_err(Error::Header)? & 0o7777,
-            uid: extensions.uid.map_or_else(|| id(header.uid()), Ok)?,
-            gid: extensions.gid.map_or_else(|| id(header.gid()), Ok)?,
+            mode: id(&header.as_old().mode)? & 0o7777,
+            uid: extensions.uid.map_or_else(|| id(&header.as_old().uid), Ok)?,
+            gid: extensions.gid.map_or_else(|| id(&header.as_old().gid), Ok)?,
             modified: extensions.modified.unwrap_or_else(|| modified(header)),
             attributes: extensions.attributes,
         })
@@ -145,7 +153,7 @@ impl<R: Read> Archive<R> {
             return Ok(None);
         }
         let sum = checksum(header.as_bytes());
-        let same = header.cksum().is_ok_and(|said| said == sum);
+        let same = id(&header.as_old().cksum).is_ok_and(|said| said == sum);
         if same { Ok(Some(header)) } else { Err(Error::Checksum) }
     }
 
@@ -159,9 +167,14 @@ impl<R: Read> Archive<R> {
     }
 
     fn skip(&mut self, count: u64) -> Result<(), Error> {
-        let skipped = io::copy(&mut self.stream.by_ref().take(count), &mut io::sink())?;
+        self.stream.skip(count)?;
         (self.content, self.padding) = (0, 0);
-        if skipped == count { Ok(()) } else { Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()) }
+        Ok(())
+    }
+
+    /// How much of the current entry's content was not read yet.
+    pub(crate) fn left(&self) -> u64 {
+        self.content
     }
 
     /// Reads on to the end of the stream and gives it back.
@@ -172,7 +185,7 @@ impl<R: Read> Archive<R> {
 }
 
 /// The content of the current entry.
-impl<R: Read> Read for Archive<R> {
+impl<R: Skip> Read for Archive<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let wanted = usize::try_from(self.content).map_or(buffer.len(), |content| content.min(buffer.len()));
         let count = self.stream.read(&mut buffer[..wanted])?;
@@ -247,22 +260,34 @@ fn path(bytes: &[u8]) -> PathBuf {
     OsStr::from_bytes(bytes.strip_suffix(b"\0").unwrap_or(bytes)).into()
 }
 
-fn id(id: io::Result<u64>) -> Result<u32, Error> {
-    u32::try_from(id.map_err(Error::Header)?).map_err(|_| Error::Extension)
+fn id(field: &[u8]) -> Result<u32, Error> {
+    u32::try_from(numeric(field)?).map_err(|_| Error::Header)
 }
 
-fn major(header: &Header) -> Result<u32, Error> {
-    header.device_major().map(Option::unwrap_or_default).map_err(Error::Header)
-}
-
-fn minor(header: &Header) -> Result<u32, Error> {
-    header.device_minor().map(Option::unwrap_or_default).map_err(Error::Header)
+/// Major and minor number, which all kinds of headers have in the same place.
+fn device(header: &Header) -> Result<(u32, u32), Error> {
+    let block = header.as_bytes();
+    Ok((id(&block[329..337])?, id(&block[337..345])?))
 }
 
 /// A file without a sensible time is of 1970.
 fn modified(header: &Header) -> Timespec {
-    let seconds = header.mtime().ok().and_then(|seconds| i64::try_from(seconds).ok());
+    let seconds = numeric(&header.as_old().mtime).ok().and_then(|seconds| i64::try_from(seconds).ok());
     Timespec { tv_sec: seconds.unwrap_or_default(), tv_nsec: 0 }
+}
+
+/// Octal digits, nothing at all, or for what is too large a marked binary number.
+fn numeric(field: &[u8]) -> Result<u64, Error> {
+    if let [0x80, rest @ ..] = field {
+        let digits = rest.iter().try_fold(0_u64, |sum, byte| Some(sum.checked_mul(256)? + u64::from(*byte)));
+        return digits.ok_or(Error::Header);
+    }
+    let digits = field.split(|byte| *byte == 0).next().unwrap_or_default().trim_ascii();
+    if digits.is_empty() {
+        return Ok(0);
+    }
+    let digits = std::str::from_utf8(digits).map_err(|_| Error::Header)?;
+    u64::from_str_radix(digits, 8).map_err(|_| Error::Header)
 }
 
 /// `SECONDS.FRACTION`, of which the kernel keeps nine digits.

@@ -52,9 +52,8 @@ impl Tree {
         Ok(Place { folder, name })
     }
 
-    /// Open for more than finding things in it.
     pub(super) fn root(&self) -> io::Result<OwnedFd> {
-        Ok(rustix::fs::openat(&self.root, ".", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?)
+        reopen(&self.root)
     }
 }
 
@@ -126,6 +125,11 @@ impl Place<'_> {
     fn path(&self) -> PathBuf {
         descriptor_path(&self.folder).join(self.name)
     }
+}
+
+/// The same folder, open for more than finding things in it.
+pub(super) fn reopen(folder: &OwnedFd) -> io::Result<OwnedFd> {
+    Ok(rustix::fs::openat(folder, ".", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?)
 }
 
 pub(super) fn times(modified: Timespec) -> Timestamps {

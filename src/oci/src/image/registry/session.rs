@@ -94,7 +94,7 @@ impl Session {
         progress: impl Fn(u64),
     ) -> Result<(), Error> {
         let mut download = Download { session: self, descriptor, sink, progress, received: 0 };
-        let mut backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(10));
+        let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
         let mut failures = 0;
         loop {
             let before = download.received;
@@ -115,22 +115,33 @@ impl Session {
         }
     }
 
+    /// A token that is still good by its own word may be refused all the same: then another one is asked for, once.
     async fn get(&self, path: &str, headers: HeaderMap) -> Result<Response<Incoming>, Error> {
         let query = self.query(path, headers)?;
-        let said = self.authorization.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let response = self.connection.send(authorized(query.clone(), said.clone())).await?;
-        let challenge =
-            (response.status() == StatusCode::UNAUTHORIZED).then(|| Challenge::find(response.headers()));
-        let Some(challenge) = challenge.flatten() else { return check(&self.connection, response).await };
-        let scope = format!("repository:{}:pull", self.repository);
-        let login = self.login.as_ref();
-        let answer = self.tokens.answer(challenge, &scope, login, said.as_ref(), &self.connection).await?;
-        if answer == said {
-            return check(&self.connection, response).await;
+        let mut said = self.authorization.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for _ in 0..2 {
+            let response = self.connection.send(authorized(query.clone(), said.clone())).await?;
+            let answer = match challenge(&response) {
+                Some(challenge) => self.answer(challenge, said.as_ref()).await?,
+                None => return check(&self.connection, response).await,
+            };
+            if answer == said {
+                return check(&self.connection, response).await;
+            }
+            said.clone_from(&answer);
+            *self.authorization.lock().unwrap_or_else(PoisonError::into_inner) = answer;
         }
-        *self.authorization.lock().unwrap_or_else(PoisonError::into_inner) = answer.clone();
-        let response = self.connection.send(authorized(query, answer)).await?;
+        let response = self.connection.send(authorized(query, said)).await?;
         check(&self.connection, response).await
+    }
+
+    async fn answer(
+        &self,
+        challenge: Challenge,
+        refused: Option<&HeaderValue>,
+    ) -> Result<Option<HeaderValue>, Error> {
+        let scope = format!("repository:{}:pull", self.repository);
+        self.tokens.answer(challenge, &scope, self.login.as_ref(), refused, &self.connection).await
     }
 
     fn query(&self, path: &str, mut headers: HeaderMap) -> Result<Query, Error> {
@@ -142,6 +153,11 @@ impl Session {
         headers.insert(USER_AGENT, HeaderValue::from_static(concat!("skiff/", env!("CARGO_PKG_VERSION"))));
         Ok(Query { method: Method::GET, uri, headers, body: Bytes::new() })
     }
+}
+
+fn challenge(response: &Response<Incoming>) -> Option<Challenge> {
+    let refused = response.status() == StatusCode::UNAUTHORIZED;
+    refused.then(|| Challenge::find(response.headers())).flatten()
 }
 
 fn authorized(mut query: Query, authorization: Option<HeaderValue>) -> Query {

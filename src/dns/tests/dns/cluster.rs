@@ -2,9 +2,8 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 
-use apiserver::{ApiServer, User};
+use apiserver::{ApiServer, Issuer, User};
 use client::{Caches, Client, Object, Scoped};
 use dns::{Config, Dns};
 use k8s_openapi::api::core::v1::{Namespace, Service};
@@ -32,8 +31,10 @@ impl Cluster {
         let backend = InMemory::default();
         let contents = backend.contents();
         let store = Store::over(backend, contents, Limits::default()).unwrap();
-        let tokens = Arc::new(Signer::open(&folder.path().join("key")).unwrap());
-        let client = in_process(ApiServer::new(store, tokens));
+        let issuer =
+            Issuer::new(Signer::open(&folder.path().join("key")).unwrap(), "https://kubernetes.default.svc");
+        let client = in_process(ApiServer::new(store, issuer));
+        give_service_network(&client).await;
         let caches = Caches::new(client.clone());
         let mut tasks = Tasks::new();
         let config = config(folder.path().join("resolv.conf"));
@@ -72,6 +73,15 @@ impl Cluster {
         }))
         .await;
     }
+}
+
+async fn give_service_network(client: &Client) {
+    let network = json!({
+        "apiVersion": "networking.k8s.io/v1", "kind": "ServiceCIDR",
+        "metadata": {"name": "kubernetes"}, "spec": {"cidrs": ["10.43.0.0/16"]},
+    });
+    let target = "/apis/networking.k8s.io/v1/servicecidrs";
+    client.send_json(http::Method::POST, target, Some(network.to_string().into_bytes())).await.unwrap();
 }
 
 fn config(resolv_conf: PathBuf) -> Config {

@@ -8,9 +8,11 @@ mod builder;
 mod convert;
 #[path = "build/facts.rs"]
 mod facts;
+#[path = "build/places.rs"]
+mod places;
 #[path = "build/roots.rs"]
 mod roots;
-#[expect(dead_code, reason = "only custom resources keep unknown fields")]
+#[expect(dead_code, reason = "the build only fills rows in, and only custom resources keep unknown fields")]
 #[path = "src/schema/row.rs"]
 mod row;
 #[path = "build/zero.rs"]
@@ -25,6 +27,7 @@ use std::{env, fs, io};
 fn main() -> io::Result<()> {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=build");
+    println!("cargo::rerun-if-changed=facts");
     println!("cargo::rerun-if-changed=src/schema/row.rs");
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
     let built = convert::convert(&roots::definitions());

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::io::Write as _;
 
+use crate::places::Places;
 use crate::row::{Definition, DocRow, FieldRow, Index, NONE, Row, Span, Text};
 
 /// Descriptions are packed in chunks of about this size: small enough to unpack for one `explain`, large enough to pack well.
@@ -16,12 +17,17 @@ pub struct Builder {
     pub definitions: Vec<Definition>,
     pub text: String,
     pub docs: Docs,
+    pub places: Places,
     shared: HashMap<Row, Index>,
     texts: HashMap<String, Text>,
     spans: HashMap<Vec<Text>, Span>,
 }
 
 impl Builder {
+    pub fn new(places: Places) -> Self {
+        Self { places, ..Self::default() }
+    }
+
     /// The node of this row, shared with every equal one.
     pub fn node(&mut self, row: Row) -> Index {
         if let Some(index) = self.shared.get(&row) {

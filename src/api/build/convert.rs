@@ -4,11 +4,12 @@ use serde_json::{Map, Value};
 
 use crate::builder::Builder;
 use crate::facts;
+use crate::places::Places;
 use crate::row::{Definition, FieldRow, Index, ListRow, Merge, Row, Scalar, Span, Text, Unknown, Zero};
 use crate::zero;
 
 pub fn convert(definitions: &Map<String, Value>) -> Builder {
-    let mut builder = Builder::default();
+    let mut builder = Builder::new(Places::read());
     for (name, schema) in definitions {
         let (name, doc) = (builder.text(name), description(&mut builder, schema));
         let node = builder.reserve();
@@ -21,6 +22,7 @@ pub fn convert(definitions: &Map<String, Value>) -> Builder {
     }
     facts::check(definitions);
     zero::check(definitions);
+    builder.places.check(definitions);
     builder
 }
 
@@ -77,6 +79,7 @@ fn fields(builder: &mut Builder, all: &Map<String, Value>, short: &str, schema: 
             required,
             nullable: false,
             zero: zero(property, builder.nodes[node as usize], short, field, required),
+            place: builder.places.of(short, field),
         };
         rows.push((field, row));
     }

@@ -11,7 +11,7 @@ pub type Body = UnsyncBoxBody<Bytes, Broken>;
 
 #[derive(Debug, thiserror::Error)]
 #[error("the body broke off")]
-pub struct Broken(#[source] Cause);
+pub struct Broken(#[source] pub(crate) Cause);
 
 /// The body of a request, whoever sends it.
 pub(crate) trait Incoming: http_body::Body<Data: Send, Error: Into<Cause>> + Send + 'static {}

@@ -14,6 +14,7 @@ mod authenticate;
 mod authorize;
 mod body;
 mod discovery;
+mod form;
 mod health;
 mod issuer;
 mod nodes;

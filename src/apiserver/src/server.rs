@@ -21,6 +21,7 @@ use crate::answer::{self, Answer};
 use crate::authenticate::Authenticator;
 use crate::authorize::{Attempt, Authorizer};
 use crate::body::{Body, Incoming};
+use crate::form::{self, Form};
 use crate::issuer::Issuer;
 use crate::nodes::{self, Nodes};
 use crate::request::{Accept, Content, Query, Request, Target};
@@ -77,10 +78,14 @@ impl ApiServer {
 
     async fn answer<B: Incoming>(&self, request: http::Request<B>) -> Answer {
         let (method, uri) = (request.method().clone(), request.uri().clone());
-        self.0.handle(request).await.unwrap_or_else(|status| {
-            debug!(%method, %uri, code = status.code, message = status.message, "refused");
-            answer::failure(&status)
-        })
+        let form = Form::of(request.headers());
+        match self.0.handle(request).await {
+            Ok(answer) => answer,
+            Err(status) => {
+                debug!(%method, %uri, code = status.code, message = status.message, "refused");
+                form.whole(answer::failure(&status)).await
+            }
+        }
     }
 }
 
@@ -106,9 +111,12 @@ impl Shared {
             };
             return nodes.answer(parts, body, resource, &user).await;
         }
+        let protobuf = form::has_protobuf(resource.kind);
+        let (accept, form) = Accept::of(&parts.headers, protobuf)?;
+        let (content, sent) = Content::of(&parts.method, &parts.headers, protobuf)?;
         let request = Request {
-            accept: Accept::of(&parts.headers)?,
-            content: Content::of(&parts.method, &parts.headers)?,
+            accept,
+            content,
             query: Query::parse(parts.uri.query().unwrap_or_default())?,
             program: program(&parts.headers),
             method: parts.method,
@@ -117,8 +125,12 @@ impl Shared {
             user,
         };
         self.check(&request.user, &attempt(&request))?;
-        let body = read(body).await?;
-        self.act(Request { body, ..request }).await
+        let body = sent.read(request.kind(), read(body).await?)?;
+        let request = Request { body, ..request };
+        match request.verb() {
+            "watch" => Ok(form.events(self.act(request).await?)),
+            _ => Ok(form.whole(self.act(request).await?).await),
+        }
     }
 
     fn check(&self, user: &User, attempt: &Attempt<'_>) -> Result<(), Status> {

@@ -4,6 +4,8 @@
 
 use serde_json::{Map, Value};
 
+use crate::protobuf::varint;
+
 /// A protobuf message being written.
 #[derive(Default)]
 struct Message {
@@ -39,12 +41,8 @@ impl Message {
         }
     }
 
-    fn varint(&mut self, mut value: u64) {
-        while value >= 0x80 {
-            self.out.push((value & 0x7f) as u8 | 0x80);
-            value >>= 7;
-        }
-        self.out.push((value & 0x7f) as u8);
+    fn varint(&mut self, value: u64) {
+        varint(&mut self.out, value);
     }
 }
 

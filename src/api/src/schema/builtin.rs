@@ -13,7 +13,7 @@ mod tables {
     };
     use super::super::row::Unknown::Pruned;
     use super::super::row::Zero::{Dropped, Kept, Written};
-    use super::super::row::{Definition, DocRow, FieldRow, Merge, Row, Span, Text};
+    use super::super::row::{Definition, DocRow, FieldRow, Merge, Place, Row, Span, Text};
 
     include!(concat!(env!("OUT_DIR"), "/tables.rs"));
 }

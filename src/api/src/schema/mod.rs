@@ -30,6 +30,7 @@ pub use strict::Strict;
 
 pub(crate) use docs::Descriptions;
 use docs::Docs;
+pub(crate) use row::Place;
 use row::{Definition, FieldRow, Index, Row, Span, Text};
 
 /// A set of named types.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::row::{FieldRow, Index, ListRow, Merge, NONE, Row, Scalar, Text, Unknown, Zero};
+use super::row::{FieldRow, Index, ListRow, Merge, NONE, Place, Row, Scalar, Text, Unknown, Zero};
 use super::{Schema, range};
 
 /// One node of a schema.
@@ -182,6 +182,11 @@ impl<'s> Field<'s> {
 
     pub fn nullable(self) -> bool {
         self.row.nullable
+    }
+
+    /// Where the field stands in the protobuf form of its object.
+    pub(crate) fn place(self) -> Place {
+        self.row.place
     }
 
     /// What becomes of the field's empty value.

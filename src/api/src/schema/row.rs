@@ -114,6 +114,35 @@ pub(crate) struct FieldRow {
     pub(crate) required: bool,
     pub(crate) nullable: bool,
     pub(crate) zero: Zero,
+    pub(crate) place: Place,
+}
+
+/// Where a field stands in the protobuf form of its object: the numbers that lead to it, outermost first, each a byte.
+/// More than one where the field is inlined from another message; zero where there are no more, and all zero where it has
+/// no place.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Place(pub(crate) [u8; 3]);
+
+impl Place {
+    /// This place with one more number.
+    pub(crate) fn within(mut self, number: u32) -> Option<Self> {
+        let free = self.0.iter_mut().find(|known| **known == 0)?;
+        *free = u8::try_from(number).ok().filter(|number| *number > 0)?;
+        Some(self)
+    }
+
+    pub(crate) fn numbers(&self) -> impl DoubleEndedIterator<Item = u32> {
+        self.0.iter().copied().filter(|number| *number > 0).map(u32::from)
+    }
+
+    pub(crate) fn is_none(self) -> bool {
+        self == Self::default()
+    }
+
+    /// Whether `other` lies in the message at this place.
+    pub(crate) fn holds(self, other: Self) -> bool {
+        self != other && self.0.iter().zip(other.0).all(|(outer, inner)| *outer == 0 || *outer == inner)
+    }
 }
 
 /// What becomes of a field's zero value (`""`, `0`, `false`, an empty list or map) when an object is stored: what a

@@ -3,6 +3,8 @@
 use api::status::Status;
 use http::{HeaderMap, header};
 
+use crate::form::{Form, PROTOBUF};
+
 /// What an answer may look like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Accept {
@@ -14,40 +16,46 @@ pub(crate) enum Accept {
     PartialList,
 }
 
-const OFFERED: [&str; 1] = ["application/json"];
+const OFFERED: [&str; 2] = ["application/json", PROTOBUF];
 
 impl Accept {
     /// The first of the client's wishes that can be met; JSON for one who wishes nothing.
-    pub(crate) fn of(headers: &HeaderMap) -> Result<Self, Status> {
+    pub(crate) fn of(headers: &HeaderMap, protobuf: bool) -> Result<(Self, Form), Status> {
+        let offered = if protobuf { &OFFERED } else { &OFFERED[..1] };
         let mut wished = false;
         for value in headers.get_all(header::ACCEPT) {
             for range in
                 value.to_str().unwrap_or_default().split(',').filter(|range| !range.trim().is_empty())
             {
                 wished = true;
-                if let Some(accept) = Self::met(range) {
-                    return Ok(accept);
+                if let Some(met) = Self::met(range, offered) {
+                    return Ok(met);
                 }
             }
         }
-        if wished { Err(Status::not_acceptable(&OFFERED)) } else { Ok(Self::Json) }
+        if wished { Err(Status::not_acceptable(offered)) } else { Ok((Self::Json, Form::Json)) }
     }
 
-    fn met(range: &str) -> Option<Self> {
+    fn met(range: &str, offered: &[&str]) -> Option<(Self, Form)> {
         let mut parts = range.split(';').map(str::trim);
-        if !matches!(parts.next()?, "application/json" | "application/*" | "*/*") {
-            return None;
-        }
+        let form = match parts.next()? {
+            "application/json" | "application/*" | "*/*" => Form::Json,
+            PROTOBUF if offered.contains(&PROTOBUF) => Form::Protobuf,
+            _ => return None,
+        };
         let parameters: Vec<_> = parts.filter_map(|part| part.split_once('=')).collect();
         let parameter = |name| parameters.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
-        match (parameter("as"), parameter("g"), parameter("v")) {
-            (None, _, _) => Some(Self::Json),
-            (Some("Table"), Some("meta.k8s.io"), Some("v1")) => Some(Self::Table("v1")),
-            (Some("Table"), Some("meta.k8s.io"), Some("v1beta1")) => Some(Self::Table("v1beta1")),
-            (Some("PartialObjectMetadata"), Some("meta.k8s.io"), Some("v1")) => Some(Self::Partial),
-            (Some("PartialObjectMetadataList"), Some("meta.k8s.io"), Some("v1")) => Some(Self::PartialList),
-            _ => None,
-        }
+        let accept = match (parameter("as"), parameter("g"), parameter("v")) {
+            (None, _, _) => Self::Json,
+            // There are no tables in protobuf.
+            (Some("Table"), _, _) if form == Form::Protobuf => return None,
+            (Some("Table"), Some("meta.k8s.io"), Some("v1")) => Self::Table("v1"),
+            (Some("Table"), Some("meta.k8s.io"), Some("v1beta1")) => Self::Table("v1beta1"),
+            (Some("PartialObjectMetadata"), Some("meta.k8s.io"), Some("v1")) => Self::Partial,
+            (Some("PartialObjectMetadataList"), Some("meta.k8s.io"), Some("v1")) => Self::PartialList,
+            _ => return None,
+        };
+        Some((accept, form))
     }
 }
 
@@ -55,21 +63,35 @@ impl Accept {
 mod tests {
     use super::*;
 
-    fn of(accept: &str) -> Result<Accept, u16> {
+    fn of(accept: &str) -> Result<(Accept, Form), u16> {
         let mut headers = HeaderMap::new();
         headers.insert(header::ACCEPT, accept.parse().unwrap());
-        Accept::of(&headers).map_err(|status| status.code)
+        Accept::of(&headers, true).map_err(|status| status.code)
     }
 
     #[test]
     fn the_first_wish_that_can_be_met_counts() {
         let kubectl = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json";
-        assert_eq!(of(kubectl), Ok(Accept::Table("v1")));
-        assert_eq!(of("application/vnd.kubernetes.protobuf,application/json"), Ok(Accept::Json));
-        assert_eq!(of("application/json;as=Table;v=v9;g=meta.k8s.io, application/json"), Ok(Accept::Json));
-        assert_eq!(of("application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"), Ok(Accept::Partial));
-        assert_eq!(of("text/html,*/*;q=0.8"), Ok(Accept::Json));
-        assert_eq!(of("application/vnd.kubernetes.protobuf"), Err(406));
-        assert_eq!(Accept::of(&HeaderMap::new()), Ok(Accept::Json));
+        assert_eq!(of(kubectl), Ok((Accept::Table("v1"), Form::Json)));
+        let unknown = "application/json;as=Table;v=v9;g=meta.k8s.io, application/json";
+        assert_eq!(of(unknown), Ok((Accept::Json, Form::Json)));
+        let partial = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
+        assert_eq!(of(partial), Ok((Accept::Partial, Form::Json)));
+        assert_eq!(of("text/html,*/*;q=0.8"), Ok((Accept::Json, Form::Json)));
+        assert_eq!(of("text/html"), Err(406));
+        assert_eq!(Accept::of(&HeaderMap::new(), true), Ok((Accept::Json, Form::Json)));
+    }
+
+    #[test]
+    fn protobuf_is_for_those_who_have_it_and_not_for_tables() {
+        assert_eq!(
+            of("application/vnd.kubernetes.protobuf,application/json"),
+            Ok((Accept::Json, Form::Protobuf))
+        );
+        let table = "application/vnd.kubernetes.protobuf;as=Table;v=v1;g=meta.k8s.io,application/json";
+        assert_eq!(of(table), Ok((Accept::Json, Form::Json)));
+        let mut headers = HeaderMap::new();
+        headers.insert(header::ACCEPT, PROTOBUF.parse().unwrap());
+        assert_eq!(Accept::of(&headers, false).unwrap_err().code, 406);
     }
 }

@@ -3,6 +3,8 @@
 use api::status::Status;
 use http::{HeaderMap, Method, header};
 
+use crate::form::{Form, PROTOBUF};
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Content {
     Json,
@@ -13,7 +15,7 @@ pub(crate) enum Content {
     ApplyPatch,
 }
 
-const OBJECTS: [&str; 2] = ["application/json", "application/yaml"];
+const OBJECTS: [&str; 3] = ["application/json", "application/yaml", PROTOBUF];
 const PATCHES: [&str; 4] = [
     "application/json-patch+json",
     "application/merge-patch+json",
@@ -22,23 +24,26 @@ const PATCHES: [&str; 4] = [
 ];
 
 impl Content {
-    /// What the client says it sends; JSON if it says nothing. A patch must say which.
-    pub(crate) fn of(method: &Method, headers: &HeaderMap) -> Result<Self, Status> {
+    /// What the client says it sends, and in which form; JSON if it says nothing. A patch must say which.
+    pub(crate) fn of(method: &Method, headers: &HeaderMap, protobuf: bool) -> Result<(Self, Form), Status> {
         let said =
             headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let media_type = said.split(';').next().unwrap_or_default().trim();
         let patch = method == Method::PATCH;
-        match media_type {
-            "application/json-patch+json" if patch => Ok(Self::JsonPatch),
-            "application/merge-patch+json" if patch => Ok(Self::MergePatch),
-            "application/strategic-merge-patch+json" if patch => Ok(Self::StrategicPatch),
-            "application/apply-patch+yaml" if patch => Ok(Self::ApplyPatch),
-            _ if patch => Err(Status::unsupported_media_type(&PATCHES)),
-            "" | "application/json" => Ok(Self::Json),
-            "application/yaml" => Ok(Self::Yaml),
+        let content = match media_type {
+            "application/json-patch+json" if patch => Self::JsonPatch,
+            "application/merge-patch+json" if patch => Self::MergePatch,
+            "application/strategic-merge-patch+json" if patch => Self::StrategicPatch,
+            "application/apply-patch+yaml" if patch => Self::ApplyPatch,
+            _ if patch => return Err(Status::unsupported_media_type(&PATCHES)),
+            "" | "application/json" => Self::Json,
+            "application/yaml" => Self::Yaml,
+            PROTOBUF if protobuf => return Ok((Self::Json, Form::Protobuf)),
             // A delete or a get may come with whatever its client sends for everything.
-            _ if method == Method::GET || method == Method::HEAD => Ok(Self::Json),
-            _ => Err(Status::unsupported_media_type(&OBJECTS)),
-        }
+            _ if method == Method::GET || method == Method::HEAD => Self::Json,
+            _ if protobuf => return Err(Status::unsupported_media_type(&OBJECTS)),
+            _ => return Err(Status::unsupported_media_type(&OBJECTS[..2])),
+        };
+        Ok((content, Form::Json))
     }
 }

@@ -13,6 +13,7 @@ use tower::ServiceExt;
 
 mod admission;
 mod nodes;
+mod protobuf;
 mod services;
 mod subresources;
 mod verbs;

@@ -2,9 +2,12 @@
 //!
 //! - [`PodNetwork`] gives pods addresses ([`ipam`]) and links them to this node.
 //! - [`Overlay`] joins the nodes, and keeps the cluster's addresses inside.
+//! - [`conntrack`] forgets connections.
 //! - [`nft`] holds tables of rules as plain data and puts them into the kernel.
 
+pub mod conntrack;
 pub mod ipam;
+pub mod local;
 pub mod netlink;
 pub mod nft;
 pub mod overlay;

@@ -3,12 +3,12 @@
 use anyhow::bail;
 use serde::Serialize;
 
-use crate::config::{AgentArgs, AgentConfig, LogArgs, Membership, ServerArgs, ServerConfig};
+use crate::config::{AgentArgs, LogArgs, Membership, ServerArgs, ServerConfig};
 use crate::exit::Exit;
 use crate::lifecycle::{self, Component};
 use crate::logs;
 use crate::version::VERSION;
-use crate::{check, control_plane};
+use crate::{address, check, control_plane, node};
 
 pub(crate) fn server(args: ServerArgs) -> anyhow::Result<Exit> {
     let logs = args.general.log.clone();
@@ -21,7 +21,7 @@ pub(crate) fn agent(args: AgentArgs) -> anyhow::Result<Exit> {
     let logs = args.general.log.clone();
     let config = args.meaning(&host_name())?;
     begin("agent", &logs, &config, &config.demands())?;
-    Ok(lifecycle::run(|| agent_components(config))?)
+    Ok(lifecycle::run(|| Ok(vec![node::component(config)]))?)
 }
 
 /// The first lines of a log say which build runs with which configuration on what kind of machine.
@@ -39,25 +39,13 @@ fn begin(
 }
 
 fn server_components(config: &ServerConfig) -> anyhow::Result<Vec<Component>> {
-    if config.node.is_some() {
-        bail!(
-            "the node agent is not built yet: this version runs the control plane alone, with --disable-agent"
-        )
+    if let Membership::Join(_) = &config.membership {
+        bail!("--server is not built yet: this version runs one server, which founds its cluster")
     }
-    // What cannot be done yet is refused: a server that came up without it would look as if it were.
-    match &config.membership {
-        Membership::Found { token: None } => Ok(vec![control_plane::component(config)?]),
-        Membership::Found { token: Some(_) } => {
-            bail!("--token is not built yet: nodes cannot join, and the server makes a token of its own")
-        }
-        Membership::Join(_) => {
-            bail!("--server is not built yet: this version runs one server, which founds its cluster")
-        }
-    }
-}
-
-fn agent_components(_config: AgentConfig) -> anyhow::Result<Vec<Component>> {
-    bail!("`skiff agent` is not built yet: this version has no node agent to run")
+    let address = config.node.as_ref().map_or_else(address::own, node::own_address)?;
+    let (plane, access) = control_plane::component(config, address)?;
+    let node = config.node.as_ref().map(|node| node::of_server(config, node, address, &access));
+    Ok([Some(plane), node].into_iter().flatten().collect())
 }
 
 fn host_name() -> String {

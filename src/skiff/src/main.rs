@@ -3,9 +3,11 @@
 //! Tools and the shim are dispatched before tokio starts: they are short-lived or single-threaded, and a pod's shim must
 //! not pay for a runtime.
 
+mod address;
 mod allocator;
 mod check;
 mod cli;
+mod cluster;
 mod completion;
 mod config;
 mod control_plane;
@@ -13,6 +15,7 @@ mod daemon;
 mod exit;
 mod lifecycle;
 mod logs;
+mod node;
 mod panics;
 mod version;
 

@@ -15,8 +15,8 @@ use super::typed::MembershipArgs;
 /// A server's address: https, a host and a port.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ServerUrl {
-    host: String,
-    port: u16,
+    pub(crate) host: String,
+    pub(crate) port: u16,
 }
 
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -35,8 +35,8 @@ pub(crate) enum Membership {
 
 #[derive(Debug, Serialize)]
 pub(crate) struct Join {
-    server: ServerUrl,
-    token: Token,
+    pub(crate) server: ServerUrl,
+    pub(crate) token: Token,
 }
 
 #[derive(Debug, thiserror::Error)]

@@ -26,12 +26,14 @@ mod tests;
 mod typed;
 
 pub(crate) use layers::{Environment, complete};
-pub(crate) use membership::Membership;
-pub(crate) use names::SubjectAltName;
+pub(crate) use membership::{Join, Membership, ServerUrl};
+pub(crate) use network::Network;
+pub(crate) use node::Node;
+pub(crate) use names::{SubjectAltName, Taint};
 pub(crate) use options::describe_variables;
 pub(crate) use replaced::replacement;
 pub(crate) use server::{AgentConfig, Contradiction, ServerConfig};
-pub(crate) use typed::{AgentArgs, LogArgs, LogFormat, ServerArgs};
+pub(crate) use typed::{AgentArgs, LogArgs, LogFormat, NetworkBackend, ServerArgs};
 
 use std::io;
 use std::path::PathBuf;

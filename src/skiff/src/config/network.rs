@@ -14,9 +14,9 @@ use super::typed::{NetworkArgs, NetworkBackend};
 pub(crate) struct Network {
     pub(crate) cluster_cidr: Vec<IpNet>,
     pub(crate) service_cidr: Vec<IpNet>,
-    pub(super) cluster_dns: Vec<IpAddr>,
+    pub(crate) cluster_dns: Vec<IpAddr>,
     pub(crate) cluster_domain: DnsName,
-    backend: NetworkBackend,
+    pub(crate) backend: NetworkBackend,
 }
 
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]

@@ -8,13 +8,13 @@ use super::names::{DnsName, Label, Taint};
 use super::network::{self, families};
 use super::typed::NodeArgs;
 
-#[derive(Debug, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Node {
-    name: DnsName,
+    pub(crate) name: DnsName,
     /// Empty: the address of the default route, once there is one.
-    addresses: Vec<IpAddr>,
-    labels: Vec<Label>,
-    taints: Vec<Taint>,
+    pub(crate) addresses: Vec<IpAddr>,
+    pub(crate) labels: Vec<Label>,
+    pub(crate) taints: Vec<Taint>,
 }
 
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]

@@ -22,7 +22,7 @@ pub(crate) struct ServerConfig {
     pub(crate) subject_alt_names: Vec<SubjectAltName>,
     pub(crate) kubeconfig: Kubeconfig,
     pub(crate) network: Network,
-    disabled: BTreeSet<Packaged>,
+    pub(crate) disabled: BTreeSet<Packaged>,
     /// None with `--disable-agent`.
     pub(crate) node: Option<Node>,
 }
@@ -30,9 +30,9 @@ pub(crate) struct ServerConfig {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct AgentConfig {
-    data_dir: PathBuf,
-    join: Join,
-    node: Node,
+    pub(crate) data_dir: PathBuf,
+    pub(crate) join: Join,
+    pub(crate) node: Node,
 }
 
 /// The administrator's kubeconfig.

@@ -10,7 +10,7 @@ use std::str::FromStr;
 use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum};
 use ipnet::IpNet;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::membership::ServerUrl;
 use super::names::{DnsName, Label, SubjectAltName, Taint, Token};
@@ -126,7 +126,7 @@ pub(super) struct NetworkArgs {
     pub(super) network_backend: NetworkBackend,
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum NetworkBackend {
     /// Tunnels that flannel's nodes understand

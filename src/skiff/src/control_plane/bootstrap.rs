@@ -4,7 +4,7 @@ use client::{Client, Error};
 use http::Method;
 use serde_json::{Value, json};
 
-use super::CONTROLLERS;
+use super::{CONTROLLERS, SCHEDULER};
 
 const NAMESPACES: [&str; 4] = ["default", "kube-system", "kube-public", "kube-node-lease"];
 
@@ -39,6 +39,7 @@ pub(super) async fn bootstrap(client: &Client) -> Result<(), Error> {
         ("system:discovery", "Group", "system:authenticated"),
         ("system:basic-user", "Group", "system:authenticated"),
         (CONTROLLERS, "User", CONTROLLERS),
+        (SCHEDULER, "User", SCHEDULER),
     ] {
         let api_group = "rbac.authorization.k8s.io";
         let binding = json!({
@@ -51,7 +52,7 @@ pub(super) async fn bootstrap(client: &Client) -> Result<(), Error> {
     Ok(())
 }
 
-fn roles() -> [(&'static str, Value); 4] {
+fn roles() -> [(&'static str, Value); 5] {
     [
         (
             "cluster-admin",
@@ -70,6 +71,16 @@ fn roles() -> [(&'static str, Value); 4] {
             ]),
         ),
         (
+            SCHEDULER,
+            json!([
+                {"apiGroups": ["", "apps", "policy", "storage.k8s.io"], "verbs": ["get", "list", "watch"], "resources": ["*"]},
+                {"apiGroups": [""], "verbs": ["create"], "resources": ["bindings", "pods/binding"]},
+                {"apiGroups": [""], "verbs": ["patch", "update"], "resources": ["pods/status"]},
+                {"apiGroups": [""], "verbs": ["delete"], "resources": ["pods"]},
+                {"apiGroups": ["", "events.k8s.io"], "verbs": ["create", "patch", "update"], "resources": ["events"]},
+            ]),
+        ),
+        (
             "system:basic-user",
             json!([
                 {"apiGroups": ["authorization.k8s.io"], "verbs": ["create"],
@@ -80,7 +91,7 @@ fn roles() -> [(&'static str, Value); 4] {
     ]
 }
 
-async fn make(client: &Client, collection: &str, object: &Value) -> Result<(), Error> {
+pub(super) async fn make(client: &Client, collection: &str, object: &Value) -> Result<(), Error> {
     match client.send_json(Method::POST, collection, Some(object.to_string().into_bytes())).await {
         Err(error) if !error.is_already_exists() => Err(error),
         _ => Ok(()),

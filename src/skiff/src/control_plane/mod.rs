@@ -4,83 +4,156 @@
 //! then the store, which checks and if need be restores itself; then the socket. Only then are the objects of every
 //! cluster made, through the API like any other client's.
 
+mod admission;
 mod bootstrap;
+mod front;
 mod identity;
+mod services;
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use anyhow::Context;
-use apiserver::{ApiServer, User};
-use client::{Caches, Client};
-use controllers::{Cluster, run_all};
+use apiserver::{ApiServer, Issuer, User};
+use client::{Caches, Client, Recorder};
 use jiff::Timestamp;
+use pki::Authority;
+use pki::token::Token;
 use store::{Config, Store};
-use task::{ReadySignal, Shutdown, readiness};
+use task::{Carrier, ReadySignal, Shutdown, Tasks, readiness};
 use tokio::net::{TcpListener, TcpSocket};
 use tower::util::MapRequest;
 use transport::{Certificate, Listener};
 
+use self::admission::Admissions;
+use self::front::Front;
 use self::identity::Identities;
+use crate::cluster::Cluster;
 use crate::config::ServerConfig;
 use crate::lifecycle::Component;
 
 /// Who the controllers are to the API; `bootstrap` says what they may.
 const CONTROLLERS: &str = "system:kube-controller-manager";
+const SCHEDULER: &str = "system:kube-scheduler";
 
 /// Connections that wait while the server is busy with others.
 const BACKLOG: u32 = 1024;
 
+/// What the other parts of the process need of the control plane.
+pub(crate) struct Access {
+    api: ApiServer,
+    /// The process's caches, which see everything.
+    pub(crate) caches: Caches,
+}
+
+impl Access {
+    /// A client of the API as this user.
+    pub(crate) fn client(&self, user: &str, groups: &[&str]) -> Client {
+        in_process(&self.api, User::new(user, groups.iter().copied()))
+    }
+
+    pub(crate) fn tunnels(&self) -> &transport::tunnel::Tunnels {
+        self.api.tunnels()
+    }
+}
+
 /// Opens everything; called in the runtime, before anything runs.
-pub(crate) fn component(config: &ServerConfig) -> anyhow::Result<Component> {
-    let identities = Identities::open(config, now()).context("prepare the identities of the cluster")?;
+pub(crate) fn component(config: &ServerConfig, address: IpAddr) -> anyhow::Result<(Component, Access)> {
+    let identities =
+        Identities::open(config, address, now()).context("prepare the identities of the cluster")?;
     let store = open_store(config)?;
     let tcp = listen(config.https_listen_port)?;
     let certificate = Certificate::new(&identities.api).context("use the certificate of the API server")?;
     let listener = Listener::new(tcp, certificate, identities.clients.certificate())?;
     identities.write_kubeconfig(config)?;
-    let path = config.kubeconfig.path.display();
-    tracing::info!("the API is at {}; try: kubectl --kubeconfig {path} get namespaces", config.address());
-    let cluster = Cluster {
-        certificate_authority: identities.servers.certificate().into(),
-        pod_networks: config.network.cluster_cidr.clone(),
+    tell_what_to_do_next(config, address);
+    let issuer = Issuer::new(
+        identities.tokens,
+        format!("https://kubernetes.default.svc.{}", config.network.cluster_domain),
+    );
+    let api = ApiServer::new(store.clone(), issuer);
+    let caches = Caches::new(in_process(&api, User::new(CONTROLLERS, [""; 0])));
+    let plane = ControlPlane {
+        api: api.clone(),
+        caches: caches.clone(),
+        store,
+        listener,
+        servers: identities.servers,
+        clients: identities.clients,
+        join: identities.join,
+        cluster: Cluster::of(&config.network),
+        address: SocketAddr::new(address, config.https_listen_port),
     };
-    let api = ApiServer::new(store.clone(), Arc::new(identities.tokens));
-    let plane = ControlPlane { store, api, listener, cluster };
     let (signal, ready) = readiness();
-    Ok(Component::new("control plane", ready, move |shutdown| plane.run(signal, shutdown)))
+    let component = Component::new("control plane", ready, move |shutdown| plane.run(signal, shutdown));
+    Ok((component, Access { api, caches }))
+}
+
+fn tell_what_to_do_next(config: &ServerConfig, address: IpAddr) {
+    let path = config.kubeconfig.path.display();
+    tracing::info!("the API is at {}; try: kubectl --kubeconfig {path} get nodes", config.address());
+    let (token, port) = (config.data_dir.join("server/node-token"), config.https_listen_port);
+    let host = if address.is_ipv6() { format!("[{address}]") } else { address.to_string() };
+    tracing::info!(
+        "add a machine with: skiff agent --server https://{host}:{port} --token-file FILE, a copy of {}",
+        token.display()
+    );
 }
 
 struct ControlPlane {
     store: Store,
     api: ApiServer,
+    caches: Caches,
     listener: Listener,
+    servers: Authority,
+    clients: Authority,
+    join: Token,
     cluster: Cluster,
+    /// Where the API is reached from other machines.
+    address: SocketAddr,
 }
 
 impl ControlPlane {
     async fn run(self, ready: ReadySignal, shutdown: Shutdown) -> anyhow::Result<()> {
-        bootstrap::bootstrap(&in_process(&self.api, User::new("system:apiserver", ["system:masters"])))
+        let root = in_process(&self.api, User::new("system:apiserver", ["system:masters"]));
+        bootstrap::bootstrap(&root).await.context("make the objects that every cluster has")?;
+        services::bootstrap(&root, &self.cluster, self.address.ip(), self.address.port())
             .await
-            .context("make the objects that every cluster has")?;
+            .context("make the Services that every cluster has")?;
         // The controllers would be refused, and try again, until the first roles are heard of.
         self.api.read_access_rights();
-        let client = in_process(&self.api, User::new(CONTROLLERS, [""; 0]));
-        let mut controllers = run_all(&client, &Caches::new(client.clone()), self.cluster);
+        let mut parts = self.parts();
+        let authority = self.servers.certificate().to_owned();
+        let admissions = Admissions::new(authority, self.clients, self.join, root, self.cluster);
+        let kept = Arc::new(Carrier::default());
+        let front = Front::new(self.api.clone(), admissions, kept.clone());
         ready.set();
         let requested = shutdown.clone();
-        let serving = self.listener.serve(
-            self.api.clone(),
-            async move { requested.requested().await },
-            crate::lifecycle::DRAIN,
-        );
+        let serving =
+            self.listener.serve(front, async move { requested.requested().await }, crate::lifecycle::DRAIN);
         tokio::select! {
             () = serving => {}
-            // Follows the store until it stops, which it does below and not before.
+            // Both follow what goes on until the store stops, which it does below and not before.
             () = self.api.run() => {}
-            ended = controllers.next() => anyhow::bail!("a controller ended: {ended:?}"),
+            () = kept.run() => {}
+            ended = parts.next() => anyhow::bail!("a part of the control plane ended: {ended:?}"),
         }
         self.store.stop().await.context("write what was still in memory to disk")
+    }
+
+    /// Starts the controllers and the scheduler, on one set of caches.
+    fn parts(&self) -> Tasks<()> {
+        let client = self.caches.client();
+        let cluster = controllers::Cluster {
+            certificate_authority: self.servers.certificate().to_owned(),
+            pod_networks: self.cluster.pod_networks.clone(),
+        };
+        let mut tasks = controllers::run_all(client, &self.caches, cluster);
+        let scheduler = in_process(&self.api, User::new(SCHEDULER, [""; 0]));
+        let (recorder, writing) = Recorder::new(scheduler.clone(), "default-scheduler", "");
+        tasks.spawn("events", writing);
+        tasks.spawn("scheduler", scheduler::run(self.caches.acting_as(scheduler), recorder));
+        tasks
     }
 }
 

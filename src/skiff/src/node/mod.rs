@@ -1,0 +1,250 @@
+//! The node agent: everything that makes this machine run pods. The same on a server and alone.
+//!
+//! ```text
+//! membership ─▶ kubelet ─▶ Node object ─▶ part of the pod network ─▶ network ─▶ kubelet's pods
+//!               dns, proxy: from the shared caches       tunnel: the server's way to logs and exec
+//! ```
+
+mod membership;
+mod network;
+mod tunnel;
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use client::{Caches, Client, ListOptions, Recorder};
+use dns::Dns;
+use k8s_openapi::api::core::v1::{Pod, Taint};
+use kubelet::{Config, Kubelet, Parts};
+use oci::image::{Images, Registries};
+use task::{ReadySignal, Shutdown, Tasks, readiness};
+use tokio::sync::watch;
+use tower::util::MapRequest;
+use transport::tunnel::Here;
+use transport::{Certificate, Connector, Dialer};
+
+use self::membership::Member;
+use self::network::NodeNetwork;
+use crate::address;
+use crate::cluster::{Cluster, NODES, user_of_node};
+use crate::config::{AgentConfig, Node, ServerConfig, ServerUrl};
+use crate::control_plane::Access;
+use crate::lifecycle::Component;
+use crate::version::VERSION;
+
+/// Where k3s' agents serve logs and exec; here it is only said, and reached through the tunnel.
+const KUBELET_PORT: u16 = 10_250;
+const DNS_PORT: u16 = 53;
+const MOST_PODS: u32 = 110;
+
+const RUN: &str = "/run/skiff";
+const LOGS: &str = "/var/log/pods";
+const REGISTRIES: &str = "/etc/skiff/registries.yaml";
+const RESOLV_CONF: &str = "/etc/resolv.conf";
+/// systemd-resolved's own file names the servers behind its stub, which pods cannot reach.
+const RESOLVED: &str = "/run/systemd/resolve/resolv.conf";
+
+/// What a node agent is made of, wherever it runs.
+struct Agent {
+    node: Node,
+    address: IpAddr,
+    data_dir: PathBuf,
+    cluster: Cluster,
+    caches: Caches,
+    reach: Reach,
+}
+
+/// How the server's streams come in.
+enum Reach {
+    Here(Here),
+    Dial(Dialer),
+}
+
+/// The agent of a server's own machine.
+pub(crate) fn of_server(config: &ServerConfig, node: &Node, address: IpAddr, access: &Access) -> Component {
+    let name = node.name.to_string();
+    let agent = Agent {
+        node: node.clone(),
+        address,
+        data_dir: config.data_dir.clone(),
+        cluster: Cluster::of(&config.network),
+        // The process's caches see everything; only what the agent writes is its own.
+        caches: access.caches.acting_as(access.client(&user_of_node(&name), &[NODES])),
+        reach: Reach::Here(access.tunnels().here(&name)),
+    };
+    let (signal, ready) = readiness();
+    Component::new("node agent", ready, move |shutdown| agent.run(signal, shutdown))
+}
+
+/// The agent of a machine that joins.
+pub(crate) fn component(config: AgentConfig) -> Component {
+    let (signal, ready) = readiness();
+    Component::new("node agent", ready, move |shutdown| async move {
+        let folder = config.data_dir.join("agent");
+        let name = config.node.name.to_string();
+        let joining = membership::join(&folder, &config.join, &name);
+        let Some(member) = shutdown.or_requested(joining).await else { return Ok(()) };
+        let agent = Agent::of(config, member?)?;
+        agent.run(signal, shutdown).await
+    })
+}
+
+impl Agent {
+    fn of(config: AgentConfig, member: Member) -> anyhow::Result<Self> {
+        let server = config.join.server;
+        let certificate = Certificate::new(&member.identity).context("use the certificate of this node")?;
+        let dialer = Dialer::new(&server.host, server.port, &member.authority, certificate.clone())?;
+        let client = remote(&server, &member.authority, certificate)?;
+        let name = config.node.name.to_string();
+        let ours = ListOptions { fields: format!("spec.nodeName={name}"), ..ListOptions::default() };
+        Ok(Self {
+            address: own_address(&config.node)?,
+            node: config.node,
+            data_dir: config.data_dir,
+            cluster: member.cluster,
+            caches: Caches::new(client).narrow::<Pod>(ours),
+            reach: Reach::Dial(dialer),
+        })
+    }
+
+    async fn run(self, ready: ReadySignal, shutdown: Shutdown) -> anyhow::Result<()> {
+        let name = self.node.name.to_string();
+        let state = self.data_dir.join("agent");
+        let images = self.images(&state).await?;
+        let (opened, pods_network) = watch::channel(None);
+        let network = NodeNetwork {
+            node: name.clone(),
+            address: self.address,
+            cluster: self.cluster.clone(),
+            state: state.clone(),
+            caches: self.caches.clone(),
+            opened,
+        };
+        let mut tasks: Tasks<anyhow::Result<()>> = Tasks::new();
+        let (recorder, writing) = Recorder::new(self.caches.client().clone(), "kubelet", name.clone());
+        tasks.spawn("events", async move {
+            writing.await;
+            Ok(())
+        });
+        let parts = Parts {
+            caches: self.caches.clone(),
+            recorder,
+            pods: oci::Pods::open(Path::new(RUN).join("pods"))?,
+            images,
+            network: pods_network,
+        };
+        let kubelet = Kubelet::new(self.kubelet(&state), parts).context("start the kubelet")?;
+        let dns = self.dns()?;
+        tasks.spawn("network", network.run());
+        tasks.spawn("dns", async move {
+            dns.run().await;
+            Ok(())
+        });
+        let stopping = shutdown.clone();
+        tasks.spawn("kubelet", async move { kubelet.run(stopping).await.context("run the kubelet") });
+        ready.set();
+        // What ends before the shutdown ends the process; the pods live on, and a new start finds them.
+        match shutdown.or_requested(tasks.next()).await {
+            None => {
+                let (_, _) = tasks.drain(&shutdown).await;
+                Ok(())
+            }
+            Some(Some(ended)) => match ended.output {
+                Ok(()) => bail!("{} ended without being asked to", ended.name),
+                Err(error) => Err(error.context(format!("the node's {} failed", ended.name))),
+            },
+            Some(None) => bail!("the node agent has nothing left to do"),
+        }
+    }
+
+    /// The images of this machine, and those that somebody put beside them for a machine without a network.
+    async fn images(&self, state: &Path) -> anyhow::Result<Images> {
+        let registries = match std::fs::read_to_string(REGISTRIES) {
+            Ok(text) => Registries::parse(&text).with_context(|| format!("read {REGISTRIES}"))?,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Registries::default(),
+            Err(error) => return Err(error).with_context(|| format!("read {REGISTRIES}")),
+        };
+        let content = state.join("content");
+        let opened = tokio::task::spawn_blocking(move || Images::open_with(content, registries));
+        let images = opened.await.context("open the images")?.context("open the images of this machine")?;
+        let folder = state.join("images");
+        let archives = std::fs::read_dir(&folder).into_iter().flatten().flatten().map(|entry| entry.path());
+        for archive in archives.filter(|path| path.is_file()) {
+            match images.import(&archive).await {
+                Ok(imported) => tracing::info!(archive = %archive.display(), images = imported.len(), "imported"),
+                Err(error) => {
+                    let error = anyhow::Error::from(error);
+                    tracing::error!(archive = %archive.display(), "cannot import an archive of images: {error:#}");
+                }
+            }
+        }
+        Ok(images)
+    }
+
+    fn kubelet(&self, state: &Path) -> Config {
+        let labels = self.node.labels.iter().map(|label| (label.key.clone(), label.value.clone()));
+        let taint = |taint: &crate::config::Taint| Taint {
+            key: taint.key.clone(),
+            value: Some(taint.value.clone()).filter(|value| !value.is_empty()),
+            effect: format!("{:?}", taint.effect),
+            time_added: None,
+        };
+        Config {
+            node_name: self.node.name.to_string(),
+            node_ips: match self.node.addresses.is_empty() {
+                true => vec![self.address],
+                false => self.node.addresses.clone(),
+            },
+            labels: labels.collect::<BTreeMap<_, _>>(),
+            taints: self.node.taints.iter().map(taint).collect(),
+            cluster_dns: self.cluster.dns.clone(),
+            cluster_domain: self.cluster.domain.clone(),
+            pods_dir: state.join("pods"),
+            run_dir: PathBuf::from(RUN),
+            log_dir: PathBuf::from(LOGS),
+            cgroup_root: PathBuf::from("/"),
+            resolv_conf: resolv_conf(),
+            port: KUBELET_PORT,
+            max_pods: MOST_PODS,
+            version: format!("v1.37.0+skiff-{}", VERSION.version),
+        }
+    }
+
+    fn dns(&self) -> anyhow::Result<Dns> {
+        let networks = self.cluster.pod_networks.iter().chain(&self.cluster.service_networks);
+        let config = dns::Config {
+            domain: self.cluster.domain.clone(),
+            cluster_cidrs: networks.copied().collect(),
+            listen: self.cluster.dns.iter().map(|address| SocketAddr::new(*address, DNS_PORT)).collect(),
+            resolv_conf: resolv_conf(),
+        };
+        Dns::new(config, &self.caches).context("start the name server")
+    }
+}
+
+/// The address that others reach this machine by.
+pub(crate) fn own_address(node: &Node) -> Result<IpAddr, address::Error> {
+    node.addresses.first().copied().map_or_else(address::own, Ok)
+}
+
+fn resolv_conf() -> PathBuf {
+    let resolved = Path::new(RESOLVED);
+    if resolved.exists() { resolved.to_owned() } else { PathBuf::from(RESOLV_CONF) }
+}
+
+/// A client of the API of another machine, under one connection.
+fn remote(server: &ServerUrl, authority: &str, certificate: Certificate) -> anyhow::Result<Client> {
+    let connector: Connector<kube::client::Body> = Connector::new(authority, Some(certificate))?;
+    let base = server.to_string();
+    let service = MapRequest::new(connector, move |mut request: http::Request<kube::client::Body>| {
+        let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+        // Both halves were addresses before they were joined; the old one, which fails, says it best if they are not.
+        if let Ok(uri) = format!("{base}{path}").parse() {
+            *request.uri_mut() = uri;
+        }
+        request
+    });
+    Ok(kube::Client::new(service, "default").into())
+}

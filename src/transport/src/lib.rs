@@ -4,18 +4,24 @@
 //! is finished up to a deadline. [`Connector`] is the other end. Both use rustls with ring and certificates from `pki`;
 //! [`Certificate`] can be replaced while connections are open, so that renewal needs no restart.
 //!
+//! [`websocket`] and [`spdy`] carry several streams over one connection, as `kubectl exec` and `port-forward` want it.
+//!
 //! [`tunnel`] is for nodes that cannot be dialled: they dial, over a [`Dialer`], and are spoken to.
 //!
 //! A peer that vanishes (a plug pulled, a cable cut) is noticed by the kernel's TCP keep-alive: no timer of ours wakes the
 //! process for it.
 
+mod channel;
 mod connector;
 mod dial;
 mod keepalive;
 mod listener;
+pub mod spdy;
 mod tls;
 pub mod tunnel;
+pub mod websocket;
 
+pub use channel::{Incoming, Outgoing};
 pub use connector::{Connector, Request};
 pub use dial::Dialer;
 pub use listener::{Listener, Peer};

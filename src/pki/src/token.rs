@@ -104,6 +104,19 @@ impl Token {
         Ok(token)
     }
 
+    /// The token with a secret that somebody chose, kept in `path` in place of what was there.
+    pub fn choose(path: &Path, chosen: &str, user: &str, certificate: &str) -> Result<Self, Error> {
+        let chosen = Self::parse(chosen)?;
+        chosen.check_authority(certificate)?;
+        let token = Self { authority: Some(hash(certificate)), user: user.into(), secret: chosen.secret };
+        let failed = |source| Error::File { path: path.display().to_string(), source };
+        let text = format!("{token}\n");
+        if file::read(path).map_err(failed)?.as_ref() != Some(&text) {
+            file::write(path, text.as_bytes(), file::SECRET).map_err(failed)?;
+        }
+        Ok(token)
+    }
+
     /// Whether the authority that a server shows is the one this token was made for.
     pub fn check_authority(&self, certificate: &str) -> Result<(), Error> {
         let found = hash(certificate);
@@ -148,6 +161,19 @@ mod tests {
         assert_eq!(Token::parse(&token.to_string()).unwrap(), token);
         assert_eq!(Token::open(&path, "server", "the certificate").unwrap(), token);
         assert!(!format!("{token:?}").contains(&token.secret), "logs do not show secrets");
+    }
+
+    #[test]
+    fn a_chosen_secret_takes_the_place_of_a_made_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("token");
+        Token::open(&path, "server", "the certificate").unwrap();
+        let chosen = Token::choose(&path, "a-secret", "server", "the certificate").unwrap();
+        assert!(chosen.admits("server", "a-secret"));
+        assert_eq!(Token::open(&path, "server", "the certificate").unwrap(), chosen);
+        let long = chosen.to_string();
+        assert_eq!(Token::choose(&path, &long, "server", "the certificate").unwrap(), chosen);
+        assert!(Token::choose(&path, &long, "server", "another").is_err());
     }
 
     #[test]

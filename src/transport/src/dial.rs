@@ -1,6 +1,7 @@
 //! One connection of one's own to a server, for what is no request and answer: streams by `Upgrade`.
 
 use std::io;
+use std::sync::Arc;
 
 use http::header::{CONNECTION, HOST, UPGRADE};
 use http::{Request, StatusCode};
@@ -8,10 +9,10 @@ use http_body_util::Empty;
 use hyper::body::Bytes;
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
-use std::sync::Arc;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 use crate::keepalive;
 use crate::tls::{self, Certificate};
@@ -36,8 +37,7 @@ impl Dialer {
         let mut config = tls::client(authority, Some(certificate))?;
         // An upgrade is HTTP/1.1's.
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-        Ok(Self { tls: TlsConnector::from(Arc::new(config)), host, port })
+        Ok(Self { tls: TlsConnector::from(Arc::new(config)), host: host.to_owned(), port })
     }
 
     /// A stream in `protocol`, which the server must agree to.
@@ -48,7 +48,7 @@ impl Dialer {
             .header(UPGRADE, protocol)
             .body(Empty::<Bytes>::new())
             .map_err(io::Error::other)?;
-        let connection = timeout(keepalive::INTERVAL, self.connect()).await??;
+        let connection = timeout(keepalive::INTERVAL, connect(&self.tls, &self.host, self.port)).await??;
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(connection))
             .await
             .map_err(io::Error::other)?;
@@ -64,11 +64,12 @@ impl Dialer {
         let ((), upgraded) = tokio::try_join!(http, upgraded)?;
         Ok(Stream::new(TokioIo::new(upgraded)))
     }
+}
 
-    async fn connect(&self) -> io::Result<tokio_rustls::client::TlsStream<TcpStream>> {
-        let name = ServerName::try_from(self.host.clone()).map_err(io::Error::other)?;
-        let tcp = TcpStream::connect((self.host.as_str(), self.port)).await?;
-        keepalive::set(&tcp)?;
-        self.tls.connect(name, tcp).await
-    }
+pub(crate) async fn connect(tls: &TlsConnector, host: &str, port: u16) -> io::Result<TlsStream<TcpStream>> {
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
+    let tcp = TcpStream::connect((host, port)).await?;
+    keepalive::set(&tcp)?;
+    tls.connect(name, tcp).await
 }

@@ -93,7 +93,7 @@ pub(crate) fn client(authority: &str, certificate: Option<Certificate>) -> Resul
 }
 
 /// Named, not installed for the process: a library that brings another provider cannot change ours.
-fn provider() -> Arc<CryptoProvider> {
+pub(crate) fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
 

@@ -7,4 +7,5 @@ mod measure_lab;
 mod network_lab;
 mod power_lab;
 mod process_lab;
+mod pull;
 mod workspace;

@@ -1,7 +1,7 @@
 //! The node agent's side of images: one handle, cheap to clone.
 
 use std::collections::BTreeSet;
-use std::fs::{self, DirBuilder, File};
+use std::fs::{DirBuilder, File};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -126,7 +126,8 @@ impl Store {
     /// Removes what no image needs. Layers go out of sight at once, and off the disk without anybody waiting for the lock.
     fn sweep(&self) -> Result<u64, Error> {
         let taken = self.take_unused().map_err(Error::Sweep)?;
-        Ok(taken.iter().map(|layer| disk_usage(layer.path())).sum())
+        let freed = taken.into_iter().map(Staging::remove).sum::<io::Result<u64>>();
+        freed.map_err(Error::Sweep)
     }
 
     fn take_unused(&self) -> io::Result<Vec<Staging>> {
@@ -156,13 +157,4 @@ pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send 
             Err(_) => std::future::pending().await,
         },
     }
-}
-
-/// Of a folder and everything in it; what cannot be read does not count.
-fn disk_usage(path: &Path) -> u64 {
-    use std::os::unix::fs::MetadataExt;
-    let Ok(status) = fs::symlink_metadata(path) else { return 0 };
-    let own = status.blocks() * 512 / if status.is_dir() { 1 } else { status.nlink().max(1) };
-    let entries = if status.is_dir() { fs::read_dir(path).ok() } else { None };
-    own + entries.into_iter().flatten().flatten().map(|entry| disk_usage(&entry.path())).sum::<u64>()
 }

@@ -26,6 +26,7 @@ mod pull;
 mod reference;
 mod registries;
 mod registry;
+mod removal;
 mod staging;
 
 pub use catalog::Image;

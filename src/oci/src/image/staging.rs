@@ -7,6 +7,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::removal::remove;
+
 /// The folder of all that is half made.
 #[derive(Debug)]
 pub(crate) struct Workshop {
@@ -20,19 +22,26 @@ pub(crate) struct Workshop {
 pub(crate) struct Staging(PathBuf);
 
 impl Workshop {
-    /// Empties it.
+    /// Empties it. What cannot be removed is in nobody's way.
     pub(crate) fn open(folder: PathBuf) -> io::Result<Self> {
-        remove(&folder)?;
-        fs::create_dir(&folder)?;
+        if let Err(error) = remove(&folder) {
+            tracing::warn!(path = %folder.display(), %error, "cannot remove what an earlier run left half done");
+        }
+        fs::create_dir_all(&folder)?;
         Ok(Self { folder, next: AtomicU64::new(0) })
     }
 
     pub(crate) fn stage(&self) -> Staging {
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        Staging(self.folder.join(number.to_string()))
+        loop {
+            let number = self.next.fetch_add(1, Ordering::Relaxed);
+            let path = self.folder.join(number.to_string());
+            if !path.exists() {
+                return Staging(path);
+            }
+        }
     }
 
-    /// Takes a folder away at once; it is removed when the result is dropped. `None` when there is no such folder.
+    /// Takes a folder away at once, to be removed later. `None` when there is no such folder.
     pub(crate) fn take(&self, path: &Path) -> io::Result<Option<Staging>> {
         let staging = self.stage();
         match fs::rename(path, staging.path()) {
@@ -53,6 +62,11 @@ impl Staging {
         fs::rename(&self.0, place)?;
         place.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
     }
+
+    /// Returns how many bytes that frees.
+    pub(crate) fn remove(self) -> io::Result<u64> {
+        remove(&self.0)
+    }
 }
 
 impl Drop for Staging {
@@ -60,12 +74,5 @@ impl Drop for Staging {
         if let Err(error) = remove(&self.0) {
             tracing::warn!(path = %self.0.display(), %error, "cannot remove what is no longer needed");
         }
-    }
-}
-
-fn remove(path: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        done => done,
     }
 }

@@ -26,6 +26,8 @@ pub(super) const OPAQUE_ATTRIBUTE: &str = "trusted.overlay.opaque";
 pub enum Error {
     #[error("it leads out of the layer")]
     Escape,
+    #[error("the layer has more than {MAX_FOLDERS} folders")]
+    TooMany,
     #[error("it is a hard link to {0}, which is not in the layer")]
     NoTarget(PathBuf),
     #[error(transparent)]
@@ -37,6 +39,9 @@ impl From<Errno> for Error {
         Self::Io(error.into())
     }
 }
+
+/// What is remembered of a layer's folders must not fill the memory of a small board.
+const MAX_FOLDERS: usize = 200_000;
 
 pub(super) struct Layer {
     pub(super) tree: Tree,
@@ -59,6 +64,9 @@ impl Layer {
             // The root of a container always looks the same.
             return Ok(());
         };
+        if self.folders.len() + self.implied.len() > MAX_FOLDERS {
+            return Err(Error::TooMany);
+        }
         self.make_folders(path.parent().unwrap_or(Path::new("")))?;
         if name.as_bytes().starts_with(WHITEOUT) {
             return self.delete(&path, name);

@@ -9,6 +9,8 @@ use super::tar::Skip;
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 const BUFFER: usize = 32 << 10;
+/// 32 MiB, of which a frame says itself how much it takes: tools use 8 at their best, and a board has few.
+const MAX_ZSTD_WINDOW: u32 = 25;
 
 type Opened<R> = io::Chain<Cursor<Vec<u8>>, R>;
 
@@ -29,7 +31,9 @@ impl<R: Read> Decompressed<R> {
             Ok(Self::Gzip(Box::new(MultiGzDecoder::new(buffered))))
         } else if zstd {
             let buffered = BufReader::with_capacity(BUFFER, stream);
-            zstd::Decoder::with_buffer(buffered).map(Self::Zstd)
+            let mut decoder = zstd::Decoder::with_buffer(buffered)?;
+            decoder.window_log_max(MAX_ZSTD_WINDOW)?;
+            Ok(Self::Zstd(decoder))
         } else {
             Ok(Self::Plain(stream))
         }

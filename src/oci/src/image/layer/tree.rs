@@ -15,6 +15,8 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
+use crate::image::removal::remove;
+
 pub(super) struct Tree {
     root: OwnedFd,
 }
@@ -79,7 +81,7 @@ impl Place<'_> {
 
     pub(super) fn clear(&self) -> io::Result<()> {
         match rustix::fs::unlinkat(&self.folder, self.name, AtFlags::empty()) {
-            Err(Errno::ISDIR | Errno::PERM) => fs::remove_dir_all(self.path()),
+            Err(Errno::ISDIR | Errno::PERM) => remove(&self.path()).map(drop),
             done => Ok(done?),
         }
     }

@@ -6,7 +6,7 @@ use http::StatusCode;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("cannot reach {registry}")]
+    #[error("cannot reach {registry}{}", remedy(&**source))]
     Unreachable {
         registry: String,
         #[source]
@@ -51,6 +51,37 @@ impl Error {
             Self::Nonsense { .. } | Self::Exposed { .. } | Self::Tls { .. } | Self::NoRoots { .. } => false,
         }
     }
+}
+
+/// What an administrator can do when the other side's TLS is not what it should be.
+fn remedy(error: &(dyn std::error::Error + 'static)) -> &'static str {
+    use rustls::{CertificateError, Error as Tls};
+    match find_tls(error) {
+        Some(Tls::InvalidMessage(_)) => {
+            " (it does not seem to speak TLS: if plain HTTP is meant, name http://… as its endpoint in registries.yaml)"
+        }
+        Some(Tls::InvalidCertificate(CertificateError::UnknownIssuer)) => {
+            " (if its authority can be trusted, name it as ca_file in registries.yaml)"
+        }
+        Some(Tls::InvalidCertificate(CertificateError::NotValidYetContext { .. })) => {
+            " (is this machine's clock right?)"
+        }
+        _ => "",
+    }
+}
+
+/// Input and output errors hide what they are made of.
+fn find_tls<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a rustls::Error> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        let inner = inner.and_then(|inner| inner.downcast_ref());
+        if let Some(found) = error.downcast_ref().or(inner) {
+            return Some(found);
+        }
+        next = error.source();
+    }
+    None
 }
 
 fn detail(said: &str) -> String {

@@ -106,6 +106,16 @@ impl<K: Object> Cache<K> {
         self.wait_until(|revision| revision.is_some_and(|revision| revision >= written)).await;
     }
 
+    /// Waits until an object, or its absence, is as wanted here.
+    pub async fn shows(&self, key: &Key, wanted: impl Fn(Option<&K>) -> bool) {
+        let mut revision = self.0.revision.subscribe();
+        while !wanted(self.get(key).as_deref()) {
+            if revision.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
     async fn wait_until(&self, reached: impl Fn(Option<u64>) -> bool) {
         let mut revision = self.0.revision.subscribe();
         // Fails only when the sender is gone, which lives as long as we do.

@@ -5,11 +5,13 @@
 //! nothing of one another: a Deployment writes ReplicaSets, and whoever looks after those sees them in its cache.
 
 mod context;
+mod daemon_set;
 mod deployment;
 mod endpoint_slice;
 mod endpoints;
 mod feed;
 mod garbage;
+mod history;
 mod make_pods;
 mod namespace;
 mod node_lifecycle;
@@ -17,8 +19,10 @@ mod owner;
 mod pod;
 mod replica_set;
 mod root_ca;
+mod rounding;
 mod run;
 mod service_account;
 mod service_pods;
+mod template;
 
 pub use run::{Cluster, run_all};

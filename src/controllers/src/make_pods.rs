@@ -38,22 +38,22 @@ pub(crate) fn prefix(owner: &str) -> String {
     format!("{cut}-")
 }
 
-/// Creates `count` pods, in rounds of 1, 2, 4, … at once: what is wrong with one is wrong with all, and a quota that is
+/// Creates pods, in rounds of 1, 2, 4, … at once: what is wrong with one is wrong with all, and a quota that is
 /// full should not be asked five hundred times. Ends with the first round in which one fails.
 ///
 /// Returns the pods that were created, and why there are not more.
 pub(crate) async fn create<Owner: Object>(
     context: &Context,
     owner: &Owner,
-    pod: &Pod,
-    count: usize,
+    pods: impl Iterator<Item = Pod>,
 ) -> (Vec<Pod>, Result<(), Error>) {
-    let mut created = Vec::new();
+    let (mut created, mut pods) = (Vec::new(), pods.peekable());
     let mut round = 1;
-    while created.len() < count {
-        let attempts = (0..round.min(count - created.len())).map(|_| create_one(context, owner, pod));
-        let (pods, errors) = split(join_all(attempts).await);
-        created.extend(pods);
+    while pods.peek().is_some() {
+        let batch: Vec<Pod> = pods.by_ref().take(round).collect();
+        let attempts = batch.iter().map(|pod| create_one(context, owner, pod));
+        let (made, errors) = split(join_all(attempts).await);
+        created.extend(made);
         if let Some(error) = errors.into_iter().next() {
             return (created, Err(error));
         }
@@ -84,7 +84,8 @@ pub(crate) async fn create_one<Owner: Object>(
     }
 }
 
-/// Deletes pods, and says so. One that is gone already is deleted.
+/// Deletes pods, says so, and waits until the cache shows it: who counts again counts them out. One that is gone already is
+/// deleted.
 pub(crate) async fn delete<Owner: Object>(
     context: &Context,
     owner: &Owner,
@@ -101,6 +102,7 @@ async fn delete_one<Owner: Object>(context: &Context, owner: &Owner, pod: &Pod) 
         Ok(()) => {
             let message = format!("Deleted pod: {}", name(pod));
             context.recorder.event(owner, Severity::Normal, "SuccessfulDelete", message);
+            context.caches.of::<Pod>().shows(&Key::of(pod), |shown| is_deleted(pod, shown)).await;
             Ok(())
         }
         // Gone, or another one by the same name: ours is deleted.
@@ -111,6 +113,12 @@ async fn delete_one<Owner: Object>(context: &Context, owner: &Owner, pod: &Pod) 
             Err(error)
         }
     }
+}
+
+fn is_deleted(pod: &Pod, shown: Option<&Pod>) -> bool {
+    shown.is_none_or(|shown| {
+        shown.metadata.uid != pod.metadata.uid || shown.metadata.deletion_timestamp.is_some()
+    })
 }
 
 fn name(pod: &Pod) -> &str {

@@ -4,6 +4,7 @@
 //! made on the state before its own writes.
 
 use std::cmp::Ordering;
+use std::iter::repeat_n;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -84,14 +85,13 @@ async fn scale(context: &Context, set: &ReplicaSet, active: &mut Vec<Arc<Pod>>) 
         Scaling::Create(count) => {
             let template = set.spec.template.clone().unwrap_or_default();
             let pod = make_pods::of_template(set, &template);
-            let (created, result) = make_pods::create(context, set, &pod, count).await;
+            let (created, result) = make_pods::create(context, set, repeat_n(pod, count)).await;
             for pod in created {
                 context.caches.of::<Pod>().seen(&pod.metadata).await;
                 active.push(Arc::new(pod));
             }
             result
         }
-        // Deciding again before the cache shows it would choose the same pods: nothing to wait for.
         Scaling::Delete(pods) => {
             make_pods::delete(context, set, &pods).await?;
             active.retain(|pod| !pods.iter().any(|gone| Arc::ptr_eq(gone, pod)));

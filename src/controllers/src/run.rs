@@ -7,7 +7,8 @@ use task::Tasks;
 use crate::context::Context;
 use crate::node_lifecycle::pod_cidr;
 use crate::{
-    deployment, endpoint_slice, endpoints, garbage, namespace, replica_set, root_ca, service_account,
+    daemon_set, deployment, endpoint_slice, endpoints, garbage, namespace, replica_set, root_ca,
+    service_account,
 };
 
 /// What the controllers need to know of the cluster they run in.
@@ -29,6 +30,7 @@ pub fn run_all(client: &Client, caches: &Caches, cluster: Cluster) -> Tasks<()> 
         tasks.spawn("events", writing);
         Context { caches: caches.clone(), recorder }
     };
+    let daemons = daemon_set::run(context("daemonset-controller"));
     let deployments = deployment::run(context("deployment-controller"));
     let slices = endpoint_slice::run(context("endpoint-slice-controller"));
     let endpoints = endpoints::run(context("endpoint-controller"));
@@ -38,6 +40,7 @@ pub fn run_all(client: &Client, caches: &Caches, cluster: Cluster) -> Tasks<()> 
     let root_ca =
         root_ca::run(context("root-ca-certificate-publisher-controller"), cluster.certificate_authority);
     let accounts = service_account::run(context("serviceaccount-controller"));
+    tasks.spawn("DaemonSet", daemons);
     tasks.spawn("Deployment", deployments);
     tasks.spawn("EndpointSlice", slices);
     tasks.spawn("Endpoints", endpoints);

@@ -59,7 +59,7 @@ async fn bind(store: &Store, request: &Request, pod: &Resource, sent: body::Sent
         check(old, &binding)?;
         let mut object = old.clone();
         place(&mut object, &binding, now);
-        Ok(Next { object, warnings: Vec::new(), again: true })
+        Ok(Next { object, warnings: Vec::new() })
     })
     .await?;
     let success =

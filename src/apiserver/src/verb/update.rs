@@ -15,7 +15,7 @@ use crate::object::stored::{self, Head};
 use crate::request::{Request, Resource};
 use crate::services;
 
-/// Times a change that names no revision is made anew because others were faster.
+/// Times a change is made anew because others were faster.
 const TRIES: usize = 16;
 
 /// Whether the fields that a change writes are already noted as its manager's.
@@ -64,8 +64,6 @@ impl Changed {
 pub(crate) struct Next {
     pub(crate) object: Value,
     pub(crate) warnings: Vec<String>,
-    /// Whether it is made anew if somebody else was faster.
-    pub(crate) again: bool,
 }
 
 /// Replaces the object by what `next` makes of it, prepared and checked by the rules of its kind.
@@ -78,9 +76,8 @@ pub(crate) async fn change(
 ) -> Result<Changed, Status> {
     rewrite(store, &request.resource, request.query.dry_run()?, |old| {
         let new = next(old)?;
-        let again = text(&new, "metadata.resourceVersion").is_empty();
         let (object, warnings) = prepared(store, request, part, tracked, new, old)?;
-        Ok(Next { object, warnings, again })
+        Ok(Next { object, warnings })
     })
     .await
 }
@@ -98,13 +95,14 @@ pub(crate) async fn rewrite(
     for _ in 0..TRIES {
         let entry = store.get(&key).ok_or_else(|| Status::not_found(subject, name))?;
         let old = Head::of(kind).decode(&entry).map_err(|error| answer::damaged(&entry, &error))?;
-        let Next { object: new, warnings, again } = next(&old)?;
+        let Next { object: new, warnings } = next(&old)?;
         if dry_run {
             return Ok(Changed { object: Err(new), warnings });
         }
         match commit(store, kind, &entry, &old, &new).await {
             Ok(entry) => return Ok(Changed { object: Ok(entry), warnings }),
-            Err(WriteError::Conflict { .. }) if again => {}
+            // One that named a revision is refused by `next` now: what is there has another.
+            Err(WriteError::Conflict { .. }) => {}
             Err(WriteError::Exists { current }) if services::is_claim(current.key()) => {}
             Err(error) => return Err(write::refused(&error, subject, name)),
         }

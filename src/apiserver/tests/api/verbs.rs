@@ -96,6 +96,26 @@ async fn a_watch_tells_what_happened_since() {
 }
 
 #[tokio::test]
+async fn patches_that_name_no_revision_all_count_however_many_come_at_once() {
+    let api = Api::start().await;
+    let map = json!({"metadata": {"name": "page", "namespace": "shop"}});
+    api.post("/api/v1/namespaces/shop/configmaps", map).await;
+    let one = |number: usize| {
+        let patch = json!({"data": {number.to_string(): "here"}});
+        api.call(
+            Method::PATCH,
+            "/api/v1/namespaces/shop/configmaps/page",
+            "application/merge-patch+json",
+            Some(patch),
+        )
+    };
+    let answers = futures_util::future::join_all((0..12).map(one)).await;
+    assert!(answers.iter().all(|(code, _)| *code == 200), "{answers:?}");
+    let (_, page) = api.get("/api/v1/namespaces/shop/configmaps/page").await;
+    assert_eq!(page["data"].as_object().unwrap().len(), 12);
+}
+
+#[tokio::test]
 async fn patches_change_what_they_name() {
     let api = Api::start().await;
     api.post(MAPS, map("a")).await;

@@ -27,7 +27,7 @@ use self::rollout::{Goal, Size};
 use self::status::{Said, asked};
 use crate::context::Context;
 use crate::feed::feed;
-use crate::{owner, pod};
+use crate::{owner, pod, template};
 
 const DEFAULT_HISTORY: usize = 10;
 
@@ -228,7 +228,7 @@ impl Worker<'_> {
         let spec = &self.deployment.spec;
         let collisions =
             self.deployment.status.as_ref().and_then(|status| status.collision_count).unwrap_or_default();
-        let hash = revision::template_hash(&spec.template, collisions);
+        let hash = template::hash(&spec.template, collisions);
         let with_hash = |labels: Option<&std::collections::BTreeMap<String, String>>| {
             let mut labels = labels.cloned().unwrap_or_default();
             labels.insert(revision::HASH_LABEL.into(), hash.clone());

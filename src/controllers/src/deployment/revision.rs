@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use api::codec::Typed;
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
 use k8s_openapi::api::core::v1::PodTemplateSpec;
 
@@ -24,20 +23,6 @@ const OWN: [&str; 6] = [
 ];
 
 type Annotations = BTreeMap<String, String>;
-
-/// A short name for a template: the same for the same template, and safe in names and labels.
-///
-/// `collisions` makes another one when the name is taken by a ReplicaSet of another template.
-pub(super) fn template_hash(template: &PodTemplateSpec, collisions: i32) -> String {
-    // Vowels and what looks like them are left out, so that no hash reads as a word.
-    const LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
-    // Through a Deployment, because only whole objects have a codec.
-    let mut carrier = Deployment::default();
-    carrier.spec.template = template.clone();
-    let bytes = carrier.encode().unwrap_or_default().into_iter().chain(collisions.to_le_bytes());
-    let hash = bytes.fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
-    hash.to_string().bytes().map(|digit| char::from(LETTERS[usize::from(digit) % LETTERS.len()])).collect()
-}
 
 /// The set whose template is the Deployment's; the oldest if a bug made several.
 pub(super) fn find_new(deployment: &Deployment, sets: &[Arc<ReplicaSet>]) -> Option<Arc<ReplicaSet>> {
@@ -133,15 +118,6 @@ mod tests {
         let found = find_new(&deployment("web:2"), &sets).unwrap();
         assert!(Arc::ptr_eq(&found, &sets[1]));
         assert!(find_new(&deployment("web:3"), &sets).is_none());
-    }
-
-    #[test]
-    fn a_hash_names_a_template() {
-        let hash = template_hash(&template("web:1", None), 0);
-        assert_eq!(hash, template_hash(&template("web:1", None), 0));
-        assert_ne!(hash, template_hash(&template("web:2", None), 0));
-        assert_ne!(hash, template_hash(&template("web:1", None), 1));
-        assert!(hash.len() <= 10 && !hash.contains(['a', 'e', 'i', 'o', 'u', '0', '1', '3']), "{hash}");
     }
 
     #[test]

@@ -6,6 +6,8 @@
 use k8s_openapi::api::apps::v1::DeploymentSpec;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
+use crate::rounding::{Round, resolve};
+
 /// What a Deployment asks for, resolved to numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Goal {
@@ -37,8 +39,10 @@ impl Goal {
             return Self { replicas, max_surge: 0, max_unavailable: 0, recreate };
         }
         let rolling = strategy.and_then(|strategy| strategy.rolling_update.as_ref());
-        let max_surge = resolve(rolling.and_then(|rolling| rolling.max_surge.as_ref()), replicas, Round::Up);
-        let unavailable = rolling.and_then(|rolling| rolling.max_unavailable.as_ref());
+        let quarter = IntOrString::String("25%".into());
+        let surge = rolling.and_then(|rolling| rolling.max_surge.as_ref()).unwrap_or(&quarter);
+        let max_surge = resolve(surge, replicas, Round::Up);
+        let unavailable = rolling.and_then(|rolling| rolling.max_unavailable.as_ref()).unwrap_or(&quarter);
         let max_unavailable = resolve(unavailable, replicas, Round::Down);
         // Neither more nor fewer would never get anywhere.
         let max_unavailable = if max_surge == 0 && max_unavailable == 0 { 1 } else { max_unavailable };
@@ -142,27 +146,6 @@ fn take(sizes: &mut [i32], takable: impl Iterator<Item = i32>, mut budget: i32) 
 fn changed(old: &[Size], sizes: &[i32]) -> Step {
     let different = old.iter().zip(sizes).enumerate().filter(|(_, (set, size))| set.replicas != **size);
     different.map(|(index, (_, size))| (index + 1, *size)).collect()
-}
-
-#[derive(Clone, Copy)]
-enum Round {
-    Up,
-    Down,
-}
-
-/// A number, or a percentage of `total`. The default of both fields is 25 %.
-fn resolve(value: Option<&IntOrString>, total: i32, round: Round) -> i32 {
-    let percent = match value {
-        Some(IntOrString::Int(number)) => return *number,
-        Some(IntOrString::String(text)) => text.trim_end_matches('%').parse::<i64>().unwrap_or_default(),
-        None => 25,
-    };
-    let hundredths = i64::from(total).saturating_mul(percent);
-    let rounded = match round {
-        Round::Up => hundredths.saturating_add(99) / 100,
-        Round::Down => hundredths / 100,
-    };
-    i32::try_from(rounded).unwrap_or(i32::MAX)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use apiserver::{ApiServer, User};
+use apiserver::{ApiServer, Issuer, User};
 use client::{Caches, Client, DeleteOptions, Key, Object, Patch, Scoped};
 use controllers::run_all;
 use k8s_openapi::api::core::v1::{Namespace, Pod};
@@ -26,8 +26,9 @@ impl Cluster {
         let backend = InMemory::default();
         let contents = backend.contents();
         let store = Store::over(backend, contents, Limits::default()).unwrap();
-        let tokens = Arc::new(Signer::open(&folder.path().join("key")).unwrap());
-        let client = in_process(ApiServer::new(store, tokens));
+        let signer = Signer::open(&folder.path().join("key")).unwrap();
+        let issuer = Issuer::new(signer, "https://kubernetes.default.svc.cluster.local");
+        let client = in_process(ApiServer::new(store, issuer));
         let caches = Caches::new(client.clone());
         let cluster = controllers::Cluster {
             certificate_authority: "THE CA".into(),
@@ -126,6 +127,11 @@ fn in_process(api: ApiServer) -> Client {
         request
     });
     kube::Client::new(service, "default").into()
+}
+
+pub(crate) fn is_ready(pod: &Pod) -> bool {
+    let conditions = pod.status.iter().flat_map(|status| status.conditions.iter().flatten());
+    conditions.into_iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
 }
 
 /// A pod template's or pod's spec.

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed step is a failed test")]
 
 mod cluster;
+mod daemons;
 mod garbage;
 mod namespaces;
 mod services;

@@ -39,7 +39,7 @@ fn base(kind: Kind, hook: Hook, priority: i32) -> Option<Base> {
 }
 
 fn set(name: &str, key: &[Type], stored: Stored, intervals: bool, elements: Vec<Element>) -> Set {
-    Set { name: name.into(), key: key.into(), stored, intervals, elements }
+    Set { name: name.into(), key: key.into(), stored, intervals, memory: None, elements }
 }
 
 fn service(address: [u8; 4], port: u16) -> Key {
@@ -194,4 +194,47 @@ fn ten_thousand_services_are_one_transaction() {
         Nftables::open().unwrap().apply(&large).await.unwrap();
         assert_eq!(output("nft", "list map inet services services").matches("goto web").count(), 10_001);
     });
+}
+
+#[test]
+fn an_update_changes_only_what_differs() {
+    in_namespace(async || {
+        let nftables = Nftables::open().unwrap();
+        let mut next = ruleset(9090);
+        next.sets[0].elements =
+            vec![Element::Verdict(service([10, 43, 0, 9], 80), Verdict::Goto("new".into()))];
+        next.sets.remove(3);
+        next.sets.push(set(
+            "more",
+            &[Type::Port],
+            Stored::Nothing,
+            false,
+            vec![Element::Member(Value::port(7).into())],
+        ));
+        next.chains.retain(|chain| chain.name != "web");
+        next.chains[1].rules.remove(1);
+        let port = E::Lookup { key: vec![Field::DestinationPort], set: "more".into(), inside: true };
+        let tcp = E::Equal(Field::Protocol, Value::protocol(6));
+        next.chains.push(Chain {
+            name: "new".into(),
+            base: None,
+            rules: vec![Rule(vec![tcp, port, E::Reject])],
+        });
+        nftables.apply(&next).await.unwrap();
+        let wanted = sorted(&output("nft", "list ruleset"));
+
+        nftables.apply(&ruleset(8080)).await.unwrap();
+        // Of somebody's hand, in a chain that stays as it is: a table that was replaced has lost it.
+        output("nft", "add rule inet services post counter");
+        nftables.update(&ruleset(8080), &next).await.unwrap();
+        let list = output("nft", "list ruleset");
+        assert!(list.contains("counter packets 0 bytes 0\n"), "{list}");
+        assert_eq!(sorted(&list.replace("\t\tcounter packets 0 bytes 0\n", "")), wanted);
+    });
+}
+
+fn sorted(list: &str) -> Vec<String> {
+    let mut lines: Vec<_> = list.lines().map(str::to_owned).collect();
+    lines.sort_unstable();
+    lines
 }

@@ -7,10 +7,14 @@ use super::value::{Field, Value, element, joined};
 
 /// The first of the sixteen registers of 32 bits.
 const REGISTER: u32 = 8;
+/// Where an address and a port are while the first registers hold a source address.
+const PLACE: u32 = REGISTER + 4;
+const UPDATE: u32 = 1;
+const DELETE: u32 = 2;
 const EQUAL: u32 = 0;
 const UNEQUAL: u32 = 1;
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Verdict {
     Accept,
     Drop,
@@ -44,6 +48,11 @@ pub enum Target {
     Fixed(std::net::IpAddr, Option<u16>),
     /// What the map holds for these fields: an address, followed by a port if `port`.
     Map { key: Vec<Field>, map: String, six: bool, port: bool },
+    /// The address and port that the memory holds for this source address, if the set of places still has them. The
+    /// memory's time begins anew.
+    Recalled { client: Field, memory: String, places: String },
+    /// The address and port that the map holds for this field, from now on kept in the memory for this source address.
+    Remembered { client: Field, memory: String, key: Field, map: String },
 }
 
 /// One step of a rule; a packet that does not match leaves the rule.
@@ -72,12 +81,17 @@ pub enum Expression {
     },
     /// Sets these bits of the packet's mark.
     Mark(u32),
+    /// Clears these bits of the packet's mark.
+    Unmark(u32),
     Destination(Target),
     /// Rewrites the source to the address of the outgoing interface, with a port nobody can guess.
     Masquerade,
     Counter,
     /// Answers that the port is unreachable.
     Reject,
+    /// Ends the TCP connection. Heard at once, also by a program of this machine that is still inside its call to
+    /// connect, to whom an unreachable port is only a hint.
+    Reset,
     Verdict(Verdict),
 }
 
@@ -107,6 +121,9 @@ impl Expression {
             Self::Network { field, .. } => std::slice::from_ref(field),
             Self::Lookup { key, .. } | Self::Dispatch { key, .. } => key,
             Self::Destination(Target::Map { key, .. }) => key,
+            Self::Destination(Target::Recalled { client, .. } | Target::Remembered { client, .. }) => {
+                std::slice::from_ref(client)
+            }
             _ => &[],
         }
     }
@@ -129,13 +146,8 @@ impl Expression {
             }
             Self::Lookup { key, set, inside } => lookup(list, key, set, None, !inside),
             Self::Dispatch { key, map } => lookup(list, key, map, Some(0), false),
-            Self::Mark(bits) => {
-                load(list, &[Field::Mark]);
-                bitwise(list, &(!bits).to_ne_bytes(), &bits.to_ne_bytes());
-                element(list, "meta", |it| {
-                    it.be32(2, 3).be32(3, REGISTER);
-                });
-            }
+            Self::Mark(bits) => mark(list, !bits, *bits),
+            Self::Unmark(bits) => mark(list, !bits, 0),
             Self::Destination(target) => target.encode(list),
             Self::Masquerade => element(list, "masq", |it| {
                 it.be32(1, 16);
@@ -146,6 +158,9 @@ impl Expression {
             Self::Reject => element(list, "reject", |it| {
                 it.be32(1, 2).bytes(2, &[1]);
             }),
+            Self::Reset => element(list, "reject", |it| {
+                it.be32(1, 1).bytes(2, &[0]);
+            }),
             Self::Verdict(verdict) => element(list, "immediate", |it| {
                 it.be32(1, 0).nested(2, |data| verdict.encode(data));
             }),
@@ -155,33 +170,65 @@ impl Expression {
 
 impl Target {
     fn encode(&self, list: &mut Attributes<'_>) {
-        let (six, port) = match self {
+        match self {
             Self::Fixed(address, port) => {
-                let values: Vec<Value> =
-                    [Value::from(*address)].into_iter().chain(port.map(Value::port)).collect();
-                immediate(list, REGISTER, values[0].bytes());
-                if let Some(port) = values.get(1) {
-                    immediate(list, port_register(address.is_ipv6()), &joined(std::slice::from_ref(port)));
+                immediate(list, REGISTER, Value::from(*address).bytes());
+                if let Some(port) = port {
+                    let padded = joined(&[Value::port(*port)]);
+                    immediate(list, port_register(REGISTER, address.is_ipv6()), &padded);
                 }
-                (address.is_ipv6(), port.is_some())
+                translate(list, REGISTER, address.is_ipv6(), port.is_some());
             }
             Self::Map { key, map, six, port } => {
                 lookup(list, key, map, Some(REGISTER), false);
-                (*six, *port)
+                translate(list, REGISTER, *six, *port);
             }
-        };
-        element(list, "nat", |it| {
-            it.be32(1, 1).be32(2, if six { 10 } else { 2 }).be32(3, REGISTER);
-            if port {
-                it.be32(5, port_register(six));
+            Self::Recalled { client, memory, places } => {
+                lookup(list, &[*client], memory, Some(PLACE), false);
+                find(list, PLACE, places, None, false);
+                update(list, UPDATE, memory);
+                translate(list, PLACE, client.registers() > 1, true);
             }
-        });
+            Self::Remembered { client, memory, key, map } => {
+                lookup(list, &[*key], map, Some(PLACE), false);
+                load(list, &[*client]);
+                // An update prolongs what is remembered already, and does not change it.
+                update(list, DELETE, memory);
+                update(list, UPDATE, memory);
+                translate(list, PLACE, client.registers() > 1, true);
+            }
+        }
     }
 }
 
+/// Rewrites the destination to the address, and the port behind it, in these registers.
+fn translate(list: &mut Attributes<'_>, register: u32, six: bool, port: bool) {
+    element(list, "nat", |it| {
+        it.be32(1, 1).be32(2, if six { 10 } else { 2 }).be32(3, register);
+        if port {
+            it.be32(5, port_register(register, six));
+        }
+    });
+}
+
+/// Changes what a memory holds for the source address that is loaded.
+fn update(list: &mut Attributes<'_>, operation: u32, memory: &str) {
+    element(list, "dynset", |it| {
+        it.text(1, memory).be32(3, operation).be32(4, REGISTER).be32(5, PLACE);
+    });
+}
+
+fn mark(list: &mut Attributes<'_>, kept: u32, set: u32) {
+    load(list, &[Field::Mark]);
+    bitwise(list, &kept.to_ne_bytes(), &set.to_ne_bytes());
+    element(list, "meta", |it| {
+        it.be32(2, 3).be32(3, REGISTER);
+    });
+}
+
 /// The register behind an address.
-fn port_register(six: bool) -> u32 {
-    if six { REGISTER + 4 } else { REGISTER + 1 }
+fn port_register(address: u32, six: bool) -> u32 {
+    if six { address + 4 } else { address + 1 }
 }
 
 fn load(list: &mut Attributes<'_>, fields: &[Field]) {
@@ -228,8 +275,12 @@ fn immediate(list: &mut Attributes<'_>, register: u32, value: &[u8]) {
 
 fn lookup(list: &mut Attributes<'_>, key: &[Field], set: &str, into: Option<u32>, inverted: bool) {
     load(list, key);
+    find(list, REGISTER, set, into, inverted);
+}
+
+fn find(list: &mut Attributes<'_>, from: u32, set: &str, into: Option<u32>, inverted: bool) {
     element(list, "lookup", |it| {
-        it.text(1, set).be32(2, REGISTER);
+        it.text(1, set).be32(2, from);
         if let Some(register) = into {
             it.be32(3, register);
         }

@@ -1,10 +1,10 @@
 //! nf_tables: rulesets as plain data, put into the kernel in one transaction.
 //!
 //! [`Ruleset`] is a whole table; [`Nftables::apply`] replaces ours with it, so nothing is ever compared or patched by rule
-//! handles. What changes often, the elements of maps, is changed in place by [`Nftables::change`], which costs by the change and not
-//! by the table. A part of skiff owns its table alone; tables are `inet`: one serves IPv4 and IPv6.
+//! handles. [`Nftables::update`] carries a table over into the next one and costs, in the kernel, by the difference. A part of skiff owns its table alone; tables are `inet`: one serves IPv4 and IPv6.
 
 mod change;
+mod difference;
 mod expression;
 mod message;
 mod ruleset;

@@ -1,5 +1,7 @@
 //! A table as a whole: chains, sets, maps and their elements.
 
+use std::time::Duration;
+
 use super::expression::{Rule, Verdict};
 use super::message::{Attributes, Batch, Sealed, Subject};
 use super::value::{Data, Type, Value, joined};
@@ -7,12 +9,17 @@ use super::value::{Data, Type, Value, joined};
 const NEW_TABLE: u16 = 0;
 const DELETE_TABLE: u16 = 2;
 const NEW_CHAIN: u16 = 3;
+const DELETE_CHAIN: u16 = 5;
 const NEW_RULE: u16 = 6;
+const DELETE_RULE: u16 = 8;
 const NEW_SET: u16 = 9;
+const DELETE_SET: u16 = 11;
 pub(super) const NEW_ELEMENTS: u16 = 12;
 pub(super) const DELETE_ELEMENTS: u16 = 14;
 pub(super) const CREATE: u16 = 0x400;
 const APPEND: u16 = 0x800;
+/// What a memory holds at most: a flood of clients must not eat the machine's.
+const REMEMBERED: u32 = 65_536;
 /// An attribute counts its bytes in 16 bits; an element has at most some 200.
 const CHUNK: usize = 200;
 
@@ -70,17 +77,19 @@ pub struct Set {
     pub stored: Stored,
     /// Keys may be ranges; they must not overlap.
     pub intervals: bool,
+    /// Rules put elements in, which leave after this time; none are put in from here.
+    pub memory: Option<Duration>,
     pub elements: Vec<Element>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Key {
     One(Data),
     /// From the first to the last, both included; for concatenated keys in each field.
     Range(Data, Data),
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Element {
     Member(Key),
     Verdict(Key, Verdict),
@@ -108,9 +117,7 @@ impl Ruleset {
             elements(&mut batch, NEW_ELEMENTS, &self.table, &set.name, set.shape(), &set.elements);
         }
         for chain in &self.chains {
-            for (place, rule) in chain.rules.iter().enumerate() {
-                rule_message(&mut batch, &self.table, &chain.name, place, rule);
-            }
+            chain.encode_rules(&mut batch, &self.table);
         }
         batch.finish()
     }
@@ -135,7 +142,7 @@ fn table(batch: &mut Batch, kind: u16, flags: u16, name: &str) {
 }
 
 impl Chain {
-    fn encode(&self, batch: &mut Batch, table: &str) {
+    pub(super) fn encode(&self, batch: &mut Batch, table: &str) {
         batch.push(NEW_CHAIN, CREATE, Subject::Chain(self.name.clone()), |it| {
             it.text(1, table).text(3, &self.name);
             if let Some(base) = self.base {
@@ -143,6 +150,31 @@ impl Chain {
             }
         });
     }
+
+    pub(super) fn encode_rules(&self, batch: &mut Batch, table: &str) {
+        for (place, rule) in self.rules.iter().enumerate() {
+            rule_message(batch, table, &self.name, place, rule);
+        }
+    }
+}
+
+/// Takes all rules out of the chain.
+pub(super) fn clear_chain(batch: &mut Batch, table: &str, name: &str) {
+    batch.push(DELETE_RULE, 0, Subject::Chain(name.to_owned()), |it| {
+        it.text(1, table).text(2, name);
+    });
+}
+
+pub(super) fn remove_chain(batch: &mut Batch, table: &str, name: &str) {
+    batch.push(DELETE_CHAIN, 0, Subject::Chain(name.to_owned()), |it| {
+        it.text(1, table).text(3, name);
+    });
+}
+
+pub(super) fn remove_set(batch: &mut Batch, table: &str, name: &str) {
+    batch.push(DELETE_SET, 0, Subject::Set(name.to_owned()), |it| {
+        it.text(1, table).text(2, name);
+    });
 }
 
 impl Base {
@@ -184,14 +216,16 @@ impl Set {
 
     fn flags(&self) -> u32 {
         let map = if self.stored == Stored::Nothing { 0 } else { 8 };
-        match self.shape() {
-            Shape::Points => map,
-            Shape::Ranges => map | 4,
-            Shape::Boxes => map | 4 | 0x80,
-        }
+        let memory = if self.memory.is_some() { 0x10 | 0x20 } else { 0 };
+        let intervals = match self.shape() {
+            Shape::Points => 0,
+            Shape::Ranges => 4,
+            Shape::Boxes => 4 | 0x80,
+        };
+        map | memory | intervals
     }
 
-    fn encode(&self, batch: &mut Batch, table: &str, id: u32) {
+    pub(super) fn encode(&self, batch: &mut Batch, table: &str, id: u32) {
         batch.push(NEW_SET, CREATE, Subject::Set(self.name.clone()), |it| {
             it.text(1, table).text(2, &self.name).be32(3, self.flags());
             it.be32(4, code(&self.key)).be32(5, length(&self.key)).be32(10, id);
@@ -203,6 +237,12 @@ impl Set {
                 Stored::Data(types) => {
                     it.be32(6, code(types)).be32(7, length(types));
                 }
+            }
+            if let Some(lifetime) = self.memory {
+                it.be64(11, u64::try_from(lifetime.as_millis()).unwrap_or(u64::MAX));
+                it.nested(9, |description| {
+                    description.be32(1, REMEMBERED);
+                });
             }
             if self.key == [Type::Number] {
                 it.bytes(13, &[&[0, 4][..], &1_u32.to_ne_bytes()].concat()); // for nft: keys in the host's order

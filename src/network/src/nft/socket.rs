@@ -14,6 +14,7 @@ use rustix::net::{
 };
 
 use super::change::Change;
+use super::difference::difference;
 use super::message::{Sealed, Subject};
 use super::ruleset::Ruleset;
 
@@ -65,6 +66,18 @@ impl Nftables {
             return Ok(());
         }
         self.transact(table.to_owned(), super::change::encode(table, changes)).await
+    }
+
+    /// Carries over a table from what it was last made into what it shall be; the other parts keep their memories.
+    ///
+    /// Where the kernel refuses that, the table is replaced: those before 6.2 count a map's way to a chain for a moment
+    /// longer than the map holds it, and refuse to remove such a chain.
+    pub async fn update(&self, old: &Ruleset, new: &Ruleset) -> Result<(), Error> {
+        let Some(changes) = difference(old, new) else { return self.apply(new).await };
+        match self.change(&new.table, &changes).await {
+            Err(Error::Refused { .. }) => self.apply(new).await,
+            other => other,
+        }
     }
 
     async fn transact(&self, table: String, batch: Sealed) -> Result<(), Error> {

@@ -124,6 +124,8 @@ pub enum Field {
     ConnectionStatus,
     /// The routing type of the destination address; 2 is one of this node's own.
     DestinationType,
+    /// The same of the source address.
+    SourceType,
     /// A number below this one, drawn for each packet.
     Random(u32),
 }
@@ -185,6 +187,9 @@ impl Field {
             Self::ConnectionStatus => ct(list, 2),
             Self::DestinationType => element(list, "fib", |it| {
                 it.be32(1, register).be32(2, 3).be32(3, 2);
+            }),
+            Self::SourceType => element(list, "fib", |it| {
+                it.be32(1, register).be32(2, 3).be32(3, 1);
             }),
             Self::Random(below) => element(list, "numgen", |it| {
                 it.be32(1, register).be32(2, below).be32(3, 1).be32(4, 0);

@@ -2,26 +2,25 @@
 //!
 //! An address in the cluster's networks that no node has is unreachable. One of a Service is translated before it is
 //! routed, by whoever routes Services; but a program on the node itself needs a route to it before it may even send. So the
-//! service networks lead to the node itself, and what is still addressed to them behind all translation is dropped: a
-//! Service that is not known yet is tried again by its client, and never heard of outside.
+//! service networks lead to the link of the other nodes, and what is still addressed to them behind all translation is dropped: a
+//! Service that is not known yet is tried again by its client, and never heard of outside. (Rejected: the loopback
+//! link. To the kernel everything beyond it is local, also the sender of a refusal, and IPv6 has no routes to it.)
 
 use std::collections::BTreeSet;
 
 use ipnet::IpNet;
 use rtnetlink::packet_route::AddressFamily;
 
-use super::uplink::Uplink;
 use super::{Error, OverlayConfig};
 use crate::netlink::Netlink;
 use crate::nft::{Base, Chain, Expression as E, Field, Hook, Kind, Rule, Ruleset, Verdict, priority};
 use crate::route::{Route, Way};
 
 const TABLE: &str = "skiff-overlay";
-const LOOPBACK: u32 = 1;
 
 /// Makes these the fall-back routes that there are.
-pub(super) async fn routes(kernel: &Netlink, config: &OverlayConfig, uplink: &Uplink) -> Result<(), Error> {
-    let wanted = fall_backs(config, uplink.index);
+pub(super) async fn routes(kernel: &Netlink, config: &OverlayConfig, index: u32) -> Result<(), Error> {
+    let wanted = fall_backs(config, index);
     let mut found = BTreeSet::new();
     for family in [AddressFamily::Inet, AddressFamily::Inet6] {
         let fall_back = |route: &Route| matches!(route.way, Way::Last { .. } | Way::Unreachable);
@@ -36,14 +35,11 @@ pub(super) async fn routes(kernel: &Netlink, config: &OverlayConfig, uplink: &Up
     Ok(())
 }
 
-fn fall_backs(config: &OverlayConfig, uplink: u32) -> BTreeSet<Route> {
-    let nobody = |network: &IpNet| Route { destination: network.trunc(), way: Way::Unreachable };
-    let here = |network: &IpNet| {
-        // To the kernel an IPv6 route to the loopback link is one to nobody.
-        let index = if matches!(network, IpNet::V4(_)) { LOOPBACK } else { uplink };
-        Route { destination: network.trunc(), way: Way::Last { index } }
-    };
-    config.cluster_cidrs.iter().map(nobody).chain(config.service_cidrs.iter().map(here)).collect()
+fn fall_backs(config: &OverlayConfig, index: u32) -> BTreeSet<Route> {
+    let fall_back = |network: &IpNet, way| Route { destination: network.trunc(), way };
+    let nobody = config.cluster_cidrs.iter().map(|network| fall_back(network, Way::Unreachable));
+    let services = config.service_cidrs.iter().map(|network| fall_back(network, Way::Last { index }));
+    nobody.chain(services).collect()
 }
 
 pub(super) fn rules(config: &OverlayConfig) -> Ruleset {

@@ -95,9 +95,10 @@ impl Overlay {
         sysctl::forward(all().any(|network| matches!(network, IpNet::V6(_))))?;
         sysctl::accept_detours(&uplink.name)?;
         let device = device::ensure(&kernel, config.backend, &uplink, &config.pod_cidrs).await?;
-        guard::routes(&kernel, &config, &uplink).await?;
+        let overlay = Self { kernel, backend: config.backend, uplink, device };
+        guard::routes(&overlay.kernel, &config, overlay.link()).await?;
         Nftables::open()?.apply(&guard::rules(&config)).await?;
-        Ok(Self { kernel, backend: config.backend, uplink, device })
+        Ok(overlay)
     }
 
     /// Of the VXLAN device: what peers must know.
@@ -114,10 +115,14 @@ impl Overlay {
         self.uplink.address
     }
 
+    /// On which the other nodes are.
+    fn link(&self) -> u32 {
+        self.device.as_ref().map_or(self.uplink.index, |device| device.index)
+    }
+
     /// Makes these the nodes that are reached, and no others.
     pub async fn set_peers(&self, peers: &[Peer]) -> Result<(), Error> {
-        let index = self.device.as_ref().map_or(self.uplink.index, |device| device.index);
-        let wanted = peers::desired(self.backend, index, peers);
+        let wanted = peers::desired(self.backend, self.link(), peers);
         let device = self.device.as_ref().map(|device| device.index);
         Ok(Kernel { netlink: &self.kernel, device }.become_like(&wanted).await?)
     }

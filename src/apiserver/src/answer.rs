@@ -4,6 +4,7 @@ use api::kinds::Kind;
 use api::status::Status;
 use bytes::{Bytes, BytesMut};
 use futures_util::Stream;
+use http::response::Parts;
 use http::{Response, StatusCode, header};
 use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
@@ -11,7 +12,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use store::Entry;
 
-use crate::body::{Body, whole};
+use crate::body::{Body, Broken, Cause, whole};
 use crate::object::stored::Head;
 use crate::request::Accept;
 
@@ -26,6 +27,27 @@ pub(crate) fn empty(code: StatusCode) -> Answer {
     let mut answer = Response::new(whole(Bytes::new()));
     *answer.status_mut() = code;
     answer
+}
+
+/// A body that was gathered, with what stands before it.
+pub(crate) async fn gathered(answer: Answer) -> Result<(Parts, Bytes), Status> {
+    let (parts, body) = answer.into_parts();
+    let body = body.collect().await.map_err(|error| Status::internal(&error.to_string()))?;
+    Ok((parts, body.to_bytes()))
+}
+
+/// A body that is changed chunk by chunk as it goes out.
+pub(crate) fn changed<E: Into<Cause>>(
+    answer: Answer,
+    change: impl Fn(&[u8]) -> Result<Vec<u8>, E> + Send + 'static,
+) -> Answer {
+    use futures_util::StreamExt;
+    let (parts, body) = answer.into_parts();
+    let chunks = body.into_data_stream().map(move |chunk| {
+        let chunk = change(&chunk?).map_err(|error| Broken(error.into()))?;
+        Ok(Frame::data(chunk.into()))
+    });
+    Answer::from_parts(parts, StreamBody::new(chunks).boxed_unsync())
 }
 
 pub(crate) fn json(code: StatusCode, body: Body) -> Answer {

@@ -4,7 +4,7 @@ use bytes::{Buf, Bytes};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
 
-type Cause = Box<dyn std::error::Error + Send + Sync>;
+pub(crate) type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 /// The body of any answer: whole, as it comes, or as another server sends it.
 pub type Body = UnsyncBoxBody<Bytes, Broken>;

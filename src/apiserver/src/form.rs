@@ -7,15 +7,12 @@ use api::kinds::Kind;
 use api::protobuf::{self, Known};
 use api::status::Status;
 use bytes::Bytes;
-use futures_util::StreamExt;
 use http::{HeaderMap, HeaderValue, header};
-use http_body::Frame;
-use http_body_util::{BodyExt, StreamBody};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::answer::{self, Answer};
-use crate::body::{Body, Broken, whole};
+use crate::body::whole;
 use crate::request::Accept;
 
 pub(crate) const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
@@ -39,9 +36,8 @@ impl Form {
         }
         let object = protobuf::decode(&body).map_err(|error| {
             let (kind, version) = (kind.kind, kind.version);
-            Status::bad_request(format!(
-                "{kind} in version \"{version}\" cannot be handled as a {kind}: {error}"
-            ))
+            let message = format!("{kind} in version \"{version}\" cannot be handled as a {kind}: {error}");
+            Status::bad_request(message)
         })?;
         Ok(object.to_string().into())
     }
@@ -50,7 +46,7 @@ impl Form {
     pub(crate) async fn whole(self, answer: Answer) -> Answer {
         match self {
             Self::Json => answer,
-            Self::Protobuf => encoded(answer).await,
+            Self::Protobuf => encoded(answer).await.unwrap_or_else(|status| answer::failure(&status)),
         }
     }
 
@@ -58,7 +54,12 @@ impl Form {
     pub(crate) fn events(self, answer: Answer) -> Answer {
         match self {
             Self::Json => answer,
-            Self::Protobuf => framed(answer),
+            Self::Protobuf => {
+                let stream = HeaderValue::from_static("application/vnd.kubernetes.protobuf;stream=watch");
+                let mut answer = answer::changed(answer, frames);
+                answer.headers_mut().insert(header::CONTENT_TYPE, stream);
+                answer
+            }
         }
     }
 }
@@ -68,32 +69,17 @@ pub(crate) fn has_protobuf(kind: &Kind) -> bool {
     Known::of(&kind.api_version(), kind.kind).is_some()
 }
 
-async fn encoded(answer: Answer) -> Answer {
-    let (mut parts, body) = answer.into_parts();
-    let json = match body.collect().await {
-        Ok(body) => body.to_bytes(),
-        Err(error) => return answer::failure(&Status::internal(&format!("the answer broke off: {error}"))),
-    };
+async fn encoded(answer: Answer) -> Result<Answer, Status> {
+    let (mut parts, json) = answer::gathered(answer).await?;
     match protobuf::encode(&json) {
         Ok(bytes) => {
             parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROTOBUF));
-            Answer::from_parts(parts, whole(bytes))
+            Ok(Answer::from_parts(parts, whole(bytes)))
         }
         // What has no other form is sent as it is: the client can tell.
-        Err(protobuf::Error::Kind { .. }) => Answer::from_parts(parts, whole(json)),
-        Err(error) => answer::failure(&Status::internal(&format!("the answer cannot be encoded: {error}"))),
+        Err(protobuf::Error::Kind { .. }) => Ok(Answer::from_parts(parts, whole(json))),
+        Err(error) => Err(Status::internal(&format!("the answer cannot be encoded: {error}"))),
     }
-}
-
-fn framed(answer: Answer) -> Answer {
-    const STREAM: &str = "application/vnd.kubernetes.protobuf;stream=watch";
-    let (mut parts, body) = answer.into_parts();
-    let chunks = body
-        .into_data_stream()
-        .map(|chunk| Ok(Frame::data(frames(&chunk?).map_err(|error| Broken(error.into()))?)));
-    let body: Body = StreamBody::new(chunks).boxed_unsync();
-    parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(STREAM));
-    Answer::from_parts(parts, body)
 }
 
 #[derive(Deserialize)]
@@ -104,11 +90,11 @@ struct Line<'a> {
 }
 
 /// The events of a chunk, which is always whole lines.
-fn frames(lines: &[u8]) -> Result<Bytes, protobuf::Error> {
+fn frames(lines: &[u8]) -> Result<Vec<u8>, protobuf::Error> {
     let mut out = Vec::with_capacity(lines.len());
     for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
         let line: Line<'_> = serde_json::from_slice(line).map_err(protobuf::Error::Object)?;
         out.extend(protobuf::event(line.r#type, line.object.get().as_bytes())?);
     }
-    Ok(out.into())
+    Ok(out)
 }

@@ -28,6 +28,7 @@ mod subresource;
 mod user;
 mod verb;
 mod version;
+mod view;
 
 pub use body::{Body, Broken};
 pub use issuer::Issuer;

@@ -26,7 +26,7 @@ use crate::issuer::Issuer;
 use crate::nodes::{self, Nodes};
 use crate::request::{Accept, Content, Query, Request, Target};
 use crate::user::User;
-use crate::{discovery, health, openapi, subresource, verb, version};
+use crate::{discovery, health, openapi, subresource, verb, version, view};
 
 /// The largest body that is read, as upstream.
 const LARGEST_BODY: usize = 3 << 20;
@@ -121,16 +121,24 @@ impl Shared {
             program: program(&parts.headers),
             method: parts.method,
             resource,
+            view: None,
             body: Bytes::new(),
             user,
         };
         self.check(&request.user, &attempt(&request))?;
         let body = sent.read(request.kind(), read(body).await?)?;
-        let request = Request { body, ..request };
-        match request.verb() {
-            "watch" => Ok(form.events(self.act(request).await?)),
-            _ => Ok(form.whole(self.act(request).await?).await),
-        }
+        let asked = request.kind();
+        let request = Request { body, ..request }.of_stored()?;
+        let (watch, view) = (request.verb() == "watch", request.view);
+        let answer = self.act(request).await?;
+        let answer = match view {
+            Some(view) if watch => view::events(view, answer),
+            Some(view) => view::shown(view, answer).await?,
+            None => answer,
+        };
+        let mut answer = if watch { form.events(answer) } else { form.whole(answer).await };
+        verb::write::warn(&mut answer, asked.deprecation_warning());
+        Ok(answer)
     }
 
     fn check(&self, user: &User, attempt: &Attempt<'_>) -> Result<(), Status> {
@@ -148,14 +156,6 @@ impl Shared {
 
     async fn act(&self, request: Request) -> Result<Answer, Status> {
         let store = &self.store;
-        if request.kind().conversion.is_some() {
-            let kind = request.kind();
-            return Err(Status::unavailable(&format!(
-                "{} of {} are stored under another version, which is served: conversion is not built yet",
-                kind.plural,
-                kind.api_version()
-            )));
-        }
         let part = match request.resource.subresource_name() {
             None => Part::Main,
             Some("status") if request.kind().has_status() => Part::Status,

@@ -36,6 +36,17 @@ pub struct Kind {
     pub ttl: Option<Duration>,
     /// Set where this entry is another view of a resource stored under a different group or version.
     pub conversion: Option<Conversion>,
+    pub deprecation: Option<Deprecation>,
+}
+
+/// Since when clients should use something else.
+#[derive(Debug)]
+pub struct Deprecation {
+    pub since: &'static str,
+    /// The release that upstream serves it no more from.
+    pub removed: Option<&'static str>,
+    /// Group, version and kind to use instead.
+    pub replacement: Option<(&'static str, &'static str, &'static str)>,
 }
 
 /// The stored form of a resource that is served under several groups or versions.
@@ -148,6 +159,41 @@ impl Kind {
         hub.unwrap_or(self)
     }
 
+    /// Makes an object of this view one of the stored form.
+    pub fn to_stored(&'static self, object: &mut Value) {
+        if let Some(conversion) = &self.conversion {
+            (conversion.to_hub)(object);
+            crate::value::replace(object, "apiVersion", Some(self.stored().api_version().into()));
+        }
+    }
+
+    /// Makes an object of the stored form one of this view.
+    pub fn from_stored(&'static self, object: &mut Value) {
+        if let Some(conversion) = &self.conversion {
+            (conversion.from_hub)(object);
+            crate::value::replace(object, "apiVersion", Some(self.api_version().into()));
+        }
+    }
+
+    /// The type of its objects; none for an old version, whose objects are read as those of the stored form.
+    pub fn own_schema(&'static self) -> Option<crate::schema::Node<'static>> {
+        let own = self.conversion.is_none() || self.schema != self.stored().schema;
+        crate::schema::by_name(self.schema).filter(|_| own)
+    }
+
+    /// The warning for everybody who uses it, in upstream's words.
+    pub fn deprecation_warning(&self) -> Option<String> {
+        let Deprecation { since, removed, replacement } = self.deprecation.as_ref()?;
+        let mut warning = format!("{} {} is deprecated in v{since}+", self.api_version(), self.kind);
+        if let Some(removed) = removed {
+            warning.push_str(&format!(", unavailable in v{removed}+"));
+        }
+        if let Some((group, version, kind)) = replacement {
+            warning.push_str(&format!("; use {} {kind}", api_version(group, version)));
+        }
+        Some(warning)
+    }
+
     /// Whether `/status` is written apart from the rest of the object.
     pub fn has_status(&self) -> bool {
         self.subresource("status").is_some()
@@ -256,6 +302,7 @@ impl GroupVersion {
             soft: false,
             ttl: None,
             conversion: None,
+            deprecation: None,
         }
     }
 

@@ -21,6 +21,7 @@ mod entry;
 mod events;
 mod field;
 mod flowcontrol;
+mod legacy;
 mod lifecycle;
 mod lookup;
 mod networking;
@@ -33,7 +34,7 @@ mod scheduling;
 mod storage;
 mod strategy;
 
-pub use entry::{Conversion, Kind, PartRules, Subresource, Verb};
+pub use entry::{Conversion, Deprecation, Kind, PartRules, Subresource, Verb};
 pub use field::{Selectable, UnknownField};
 pub use lifecycle::Part;
 pub use lookup::{Group, all, by_kind, by_resource, group, groups};
@@ -62,6 +63,8 @@ static TABLE: &[&[Kind]] = &[
     discovery::KINDS,
     flowcontrol::KINDS,
     resource::KINDS,
+    // Last: the versions of a group stand in the order of this table.
+    legacy::KINDS,
 ];
 
 #[cfg(test)]

@@ -45,7 +45,8 @@ pub struct Subresource<'a> {
 }
 
 impl Resource<'static> {
-    /// The resource of an entry of the kind table. Subresources that are streams have no schema and are left out.
+    /// The resource of an entry of the kind table; old versions are served and not described, as upstream no longer does.
+    /// Subresources that are streams have no schema and are left out.
     pub fn of(kind: &'static Kind) -> Option<Self> {
         let subresources = kind.subresources.iter().filter_map(|sub| {
             let node = if sub.kind == kind.kind {
@@ -70,7 +71,7 @@ impl Resource<'static> {
             list_kind: kind.list_kind,
             plural: kind.plural,
             namespaced: kind.namespaced,
-            node: schema::by_name(kind.schema)?,
+            node: kind.own_schema()?,
             verbs: kind.verbs.iter().map(|verb| verb.as_str()).collect(),
             subresources: subresources.collect(),
         })

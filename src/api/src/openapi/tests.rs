@@ -5,6 +5,7 @@ use crate::kinds;
 
 fn resources() -> Vec<Resource<'static>> {
     kinds::all()
+        .filter(|kind| !kind.version.contains("beta"))
         .map(|kind| Resource::of(kind).unwrap_or_else(|| panic!("{} has no schema", kind.kind)))
         .collect()
 }

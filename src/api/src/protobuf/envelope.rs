@@ -100,9 +100,9 @@ impl Known {
         let mut entries = kinds::all().filter(|entry| entry.group == group && entry.version == version);
         entries.find_map(|entry| {
             if entry.kind == kind {
-                by_name(entry.schema).map(Self::Type)
+                entry.own_schema().map(Self::Type)
             } else if entry.list_kind == kind {
-                by_name(entry.schema).map(Self::List)
+                entry.own_schema().map(Self::List)
             } else {
                 None
             }

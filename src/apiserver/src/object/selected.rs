@@ -16,7 +16,11 @@ use crate::request::query::Selection;
 
 /// A selection, checked against its kind.
 #[derive(Debug)]
-pub(crate) struct Selected(Option<Selection>);
+pub(crate) struct Selected {
+    /// None for everything.
+    selection: Option<Selection>,
+    view: Option<&'static Kind>,
+}
 
 /// Just enough of an object to look at its labels: reading all of it costs ten times as much.
 #[derive(Deserialize)]
@@ -34,16 +38,18 @@ struct Labels<'a> {
 impl Selected {
     pub(crate) fn new(request: &Request) -> Result<Self, Status> {
         let selection = request.query.selection()?;
-        selection.fields.check(request.kind()).map_err(|error| Status::bad_request(error.to_string()))?;
-        Ok(Self(Some(selection).filter(|selection| !selection.is_everything())))
+        let asked = request.view.unwrap_or(request.kind());
+        selection.fields.check(asked).map_err(|error| Status::bad_request(error.to_string()))?;
+        let selection = Some(selection).filter(|selection| !selection.is_everything());
+        Ok(Self { selection, view: request.view })
     }
 
     pub(crate) fn is_everything(&self) -> bool {
-        self.0.is_none()
+        self.selection.is_none()
     }
 
     pub(crate) fn matches(&self, kind: &Kind, entry: &Entry) -> Result<bool, Status> {
-        let Some(selection) = &self.0 else { return Ok(true) };
+        let Some(selection) = &self.selection else { return Ok(true) };
         let damaged = |error| answer::damaged(entry, &error);
         if !selection.labels.is_everything() {
             let object: Labelled<'_> = serde_json::from_slice(entry.value()).map_err(damaged)?;
@@ -56,7 +62,10 @@ impl Selected {
         if selection.fields.is_everything() {
             return Ok(true);
         }
-        let object = Head::of(kind).decode(entry).map_err(damaged)?;
-        Ok(selection.fields.matches(kind, &object))
+        let mut object = Head::of(kind).decode(entry).map_err(damaged)?;
+        if let Some(view) = self.view {
+            view.from_stored(&mut object);
+        }
+        Ok(selection.fields.matches(self.view.unwrap_or(kind), &object))
     }
 }

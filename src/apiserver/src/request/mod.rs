@@ -21,6 +21,8 @@ use crate::user::User;
 pub(crate) struct Request {
     pub(crate) method: Method,
     pub(crate) resource: Resource,
+    /// The kind that the client asked for, where that is a view of the stored one.
+    pub(crate) view: Option<&'static Kind>,
     pub(crate) query: Query,
     pub(crate) accept: Accept,
     pub(crate) content: Content,
@@ -33,6 +35,19 @@ pub(crate) struct Request {
 impl Request {
     pub(crate) fn kind(&self) -> &'static Kind {
         self.resource.kind
+    }
+
+    /// The same of the stored form of the objects, which is what verbs know.
+    pub(crate) fn of_stored(mut self) -> Result<Self, Status> {
+        let kind = self.kind();
+        if kind.conversion.is_some() {
+            if self.resource.subresource_name().is_some_and(|name| kind.subresource(name).is_none()) {
+                return Err(Status::no_such_resource());
+            }
+            self.view = Some(kind);
+            self.resource.kind = kind.stored();
+        }
+        Ok(self)
     }
 
     pub(crate) fn namespace(&self) -> Option<&str> {

@@ -19,7 +19,10 @@ pub(crate) async fn apply(store: &Store, request: &Request, part: Part) -> Resul
         return Err(invalid("fieldManager", "Required value: is required for apply patch"));
     }
     let mut config = body::yaml(&request.body)?;
-    body::check_type(request.kind(), &mut config)?;
+    body::check_type(request.view.unwrap_or(request.kind()), &mut config)?;
+    if let Some(view) = request.view {
+        view.to_stored(&mut config);
+    }
     body::check_names(request, &config)?;
     let manager = Manager::of(request, part, body::schema_of(request.kind())?)?;
     let force = request.query.flag("force");

@@ -1,7 +1,7 @@
 //! From the bytes of a request to an object of its kind.
 
 use api::kinds::{Kind, Subresource};
-use api::schema::{self, Node, Strict};
+use api::schema::{self, DecodeError, Node, Strict};
 use api::status::Status;
 use api::value::text;
 use serde_json::Value;
@@ -45,7 +45,24 @@ impl Expected {
 
 /// The object in the body, decoded by the schema of `kind`.
 pub(crate) fn object(request: &Request, kind: &'static Kind) -> Result<Sent, Status> {
-    decode(request, &Expected::of(kind)?)
+    match request.view {
+        Some(view) => viewed(request, view, kind),
+        None => decode(request, &Expected::of(kind)?),
+    }
+}
+
+/// An object of a view, made one of the stored form.
+fn viewed(request: &Request, view: &'static Kind, kind: &'static Kind) -> Result<Sent, Status> {
+    let (expected, mut strict) = (Expected::of(view)?, Strict::default());
+    let failed = |error: DecodeError| expected.not_handled(&error.to_string());
+    let mut object = match request.content {
+        Content::Yaml => yaml(&request.body)?,
+        _ => schema::parse(&request.body, &mut strict).map_err(failed)?,
+    };
+    check(&expected, &mut object)?;
+    view.to_stored(&mut object);
+    let object = schema::conform(object, schema_of(kind)?, &mut strict).map_err(failed)?;
+    Ok(Sent { object, warnings: findings(request, view.kind, view.version, strict)? })
 }
 
 pub(crate) fn decode(request: &Request, expected: &Expected) -> Result<Sent, Status> {

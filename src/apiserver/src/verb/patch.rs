@@ -26,15 +26,24 @@ pub(crate) async fn patch(store: &Store, request: &Request, part: Part) -> Resul
 
 fn patched(request: &Request, old: &Value, change: &Value) -> Result<Value, Status> {
     let node = body::schema_of(request.kind())?;
+    let mut old = old.clone();
+    if let Some(view) = request.view {
+        view.from_stored(&mut old);
+    }
     let patched = match request.content {
-        Content::JsonPatch => patch::json(old.clone(), change),
-        Content::MergePatch => patch::merge(old.clone(), change),
-        Content::StrategicPatch => patch::strategic(old.clone(), change, node),
+        Content::JsonPatch => patch::json(old, change),
+        Content::MergePatch => patch::merge(old, change),
+        Content::StrategicPatch => {
+            patch::strategic(old, change, body::schema_of(request.view.unwrap_or(request.kind()))?)
+        }
         Content::Json | Content::Yaml | Content::ApplyPatch => {
             return Err(Status::internal("this content is not a patch of an object that exists"));
         }
     };
-    let patched = patched.map_err(|error| refused(&error))?;
+    let mut patched = patched.map_err(|error| refused(&error))?;
+    if let Some(view) = request.view {
+        view.to_stored(&mut patched);
+    }
     let mut strict = Strict::default();
     let object = schema::conform(patched, node, &mut strict);
     let object = object.map_err(|error| Status::bad_request(error.to_string()))?;

@@ -17,6 +17,7 @@ mod protobuf;
 mod services;
 mod subresources;
 mod verbs;
+mod views;
 
 const ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
 

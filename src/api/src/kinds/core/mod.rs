@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use super::entry::{CREATE, GET_WRITE, GroupVersion, SCALE, names};
 use super::field::Field;
-use super::{Generation, Kind, Selectable, Strategy, Subresource, Verb};
+use super::{Deprecation, Generation, Kind, Selectable, Strategy, Subresource, Verb};
 use crate::table::{Column, NAME, Table, name};
 use crate::value::{at, default_to, default_zero_to, list, text};
 
@@ -36,6 +36,7 @@ pub(super) static KINDS: &[Kind] = &[
         short_names: &["cs"],
         verbs: &[Verb::Get, Verb::List],
         table: &COMPONENT_STATUS,
+        deprecation: Some(Deprecation { since: "1.19", removed: None, replacement: None }),
         ..V1.cluster(names!("io.k8s.api.core.v1", ComponentStatus, "componentstatuses"))
     },
     Kind {
@@ -48,6 +49,11 @@ pub(super) static KINDS: &[Kind] = &[
         short_names: &["ep"],
         strategy: endpoints::ENDPOINTS,
         table: &endpoints::ENDPOINTS_TABLE,
+        deprecation: Some(Deprecation {
+            since: "1.33",
+            removed: None,
+            replacement: Some(("discovery.k8s.io", "v1", "EndpointSlice")),
+        }),
         ..V1.namespaced(names!("io.k8s.api.core.v1", Endpoints, "endpoints"))
     },
     Kind {

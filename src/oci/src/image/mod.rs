@@ -23,11 +23,13 @@ mod layer;
 mod mount;
 mod platform;
 mod pull;
+mod records;
 mod reference;
 mod registries;
 mod registry;
 mod removal;
 mod staging;
+mod store;
 
 pub use catalog::Image;
 pub use credentials::{Credentials, CredentialsError, Login};

@@ -24,8 +24,9 @@ use rustix::mount::{MountFlags, UnmountFlags};
 use super::catalog::Image;
 use super::digest::Digest;
 use super::error::Error;
-use super::images::{Images, Store, blocking};
+use super::images::{Images, blocking};
 use super::layer::{descriptor_path, hides_all};
+use super::store::Store;
 use crate::layout::is_id;
 
 impl Images {
@@ -36,7 +37,7 @@ impl Images {
         let (id, layers) = (image.id.clone(), image.layers.clone());
         blocking(move || {
             let folder = store.container(&container)?;
-            let _alone = store.mounts.lock();
+            let _alone = store.mounts();
             store.claim(&folder, &container, &id)?;
             store.mount_root(&folder, &layers).map_err(|source| Error::Mount { container, source })
         })
@@ -48,7 +49,7 @@ impl Images {
         let (store, container) = (Arc::clone(&self.0), container.to_owned());
         blocking(move || {
             let folder = store.container(&container)?;
-            let _alone = store.mounts.lock();
+            let _alone = store.mounts();
             let removed = unmount_all(&folder.join("root")).and_then(|()| store.workshop.take(&folder));
             removed.map(drop).map_err(|source| Error::Unmount { container, source })
         })
@@ -82,11 +83,10 @@ impl Store {
         self.containers().into_iter().find(uses)
     }
 
-    /// From now on the image is in use.
+    /// From now on the image is in use. Whoever removes images waits meanwhile.
     fn claim(&self, folder: &Path, container: &str, image: &str) -> Result<(), Error> {
-        let catalog = self.catalog();
         let id = Digest::try_from(image.to_owned()).ok();
-        if id.and_then(|id| catalog.by_id(&id)).is_none() {
+        if id.and_then(|id| self.catalog().by_id(&id)).is_none() {
             return Err(Error::NoImage(image.to_owned()));
         }
         let failed = |source| Error::Mount { container: container.to_owned(), source };
@@ -108,7 +108,7 @@ impl Store {
             make_folder(&folder.join(name))?;
         }
         if !is_mounted(&root)? {
-            let paths: Vec<PathBuf> = layers.iter().rev().map(|layer| self.catalog().layer(layer)).collect();
+            let paths: Vec<PathBuf> = layers.iter().rev().map(|layer| self.layer(layer)).collect();
             mount_overlay(&paths, folder, &root)?;
         }
         Ok(root)

@@ -15,17 +15,19 @@ use bytes::{Buf, Bytes};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::sync::{OwnedMutexGuard, mpsc, watch};
 
-use super::catalog::{Image, Record, Slot};
+use super::catalog::{Image, Slot};
 use super::credentials::{Credentials, Login};
 use super::digest::Digest;
 use super::document::{Configuration, Descriptor, Document, ImageConfig, Manifest};
 use super::error::{Error, PullError};
-use super::images::{Images, Store, blocking};
+use super::images::{Images, blocking};
 use super::layer::{self, Unpacked};
 use super::platform;
+use super::records::Record;
 use super::reference::Reference;
 use super::registries::Endpoint;
 use super::registry::{self, Session};
+use super::store::{LAYERS_AT_ONCE, Store};
 
 /// How far a pull has come. Bytes are those of compressed layers; a layer that was here before counts as done.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -91,7 +93,7 @@ async fn pull(
     let layers = wanted.iter().map(|layer| layer.chain.clone()).collect();
     let record = Record { size, config: ImageConfig::from(configuration), layers };
     let store = Arc::clone(store);
-    Ok(blocking(move || store.catalog().add(&id, record, names)).await?)
+    Ok(blocking(move || store.add(&id, record, names)).await?)
 }
 
 /// The first endpoint and login that know the image, and what they say it is.
@@ -173,7 +175,7 @@ async fn fetch_layers(
     progress.send_replace(Progress { layers_total: wanted.len(), bytes_total, ..Progress::default() });
     // Not by `StreamExt::map`: the compiler cannot see that such a future may be sent between threads.
     let fetches: Vec<_> = wanted.iter().map(|layer| fetch_layer(store, session, layer, progress)).collect();
-    let mut layers = stream::iter(fetches).buffered(super::images::LAYERS_AT_ONCE);
+    let mut layers = stream::iter(fetches).buffered(LAYERS_AT_ONCE);
     for position in 0.. {
         let Some(layer) = layers.try_next().await? else { break };
         if let Layer::Unpacked(unpacked, guard) = layer {
@@ -193,7 +195,7 @@ async fn fetch_layer(
 ) -> Result<Layer, PullError> {
     let arrived = |count| progress.send_modify(|progress| progress.bytes_done += count);
     let guard = Arc::clone(&layer.slot).lock_owned().await;
-    if store.catalog().has_layer(&layer.chain) {
+    if store.has_layer(&layer.chain) {
         arrived(layer.descriptor.size);
         return Ok(Layer::Here);
     }
@@ -222,8 +224,7 @@ fn unpack(
 
 /// `layers` are those of the image up to the one to commit.
 async fn commit(store: &Arc<Store>, unpacked: Unpacked, layers: &[Wanted]) -> Result<(), PullError> {
-    let mut places: Vec<PathBuf> =
-        layers.iter().rev().map(|layer| store.catalog().layer(&layer.chain)).collect();
+    let mut places: Vec<PathBuf> = layers.iter().rev().map(|layer| store.layer(&layer.chain)).collect();
     let Some(last) = layers.last() else { return Ok(()) };
     let digest = last.descriptor.digest.to_string();
     let place = places.remove(0);

@@ -120,6 +120,18 @@ async fn what_is_not_there_is_said_with_all_that_helps() {
 }
 
 #[tokio::test]
+async fn a_registry_without_tls_is_told_from_one_that_is_away() {
+    let registry = Registry::start().await;
+    let yaml = format!("configs: {{'{}': {{tls: {{insecure_skip_verify: true}}}}}}", registry.address());
+    let Some(ground) = Ground::with(Registries::parse(&yaml).unwrap()) else { return };
+    let error = ground.pull(&format!("{}/app", registry.address())).await.unwrap_err().message();
+    assert!(error.contains("does not seem to speak TLS") && error.contains("registries.yaml"), "{error}");
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let error = ground.pull(&format!("{nobody}/app")).await.unwrap_err().message();
+    assert!(error.contains(&format!("cannot reach {nobody}: ")) && error.contains("refused"), "{error}");
+}
+
+#[tokio::test]
 async fn a_mirror_that_fails_is_passed_over() {
     let real = Registry::start().await;
     let mirror = Registry::start().await;

@@ -15,8 +15,9 @@ use std::sync::Arc;
 use super::catalog::Image;
 use super::digest::Digest;
 use super::error::{Error, ImportError};
-use super::images::{Images, Store, blocking};
+use super::images::{Images, blocking};
 use super::layer::{self, Kind, Unpacked};
+use super::store::Store;
 use contents::Contents;
 use plan::{Layer, Plan};
 
@@ -46,8 +47,8 @@ fn unpack_missing(
     let mut unpacked = BTreeMap::new();
     loop {
         let layers = plans.iter().flat_map(|plan| &plan.layers);
-        let missing = layers
-            .filter(|layer| !unpacked.contains_key(&layer.chain) && !store.catalog().has_layer(&layer.chain));
+        let missing =
+            layers.filter(|layer| !unpacked.contains_key(&layer.chain) && !store.has_layer(&layer.chain));
         let missing: BTreeMap<PathBuf, &Layer> =
             missing.map(|layer| (contents.place_of(&layer.file), layer)).collect();
         if missing.is_empty() {
@@ -90,7 +91,7 @@ fn commit(
 ) -> Result<Arc<Image>, ImportError> {
     let mut below: Vec<PathBuf> = Vec::new();
     for layer in &plan.layers {
-        let place = store.catalog().layer(&layer.chain);
+        let place = store.layer(&layer.chain);
         let _guard = layer.slot.blocking_lock();
         if let Some(unpacked) = unpacked.remove(&layer.chain).filter(|_| !place.is_dir()) {
             let name = || layer.file.display().to_string();
@@ -99,5 +100,5 @@ fn commit(
         }
         below.insert(0, place);
     }
-    Ok(store.catalog().add(&plan.id, plan.record, plan.names)?)
+    Ok(store.add(&plan.id, plan.record, plan.names)?)
 }

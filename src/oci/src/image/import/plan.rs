@@ -6,13 +6,14 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::contents::Contents;
-use crate::image::catalog::{Record, Slot};
+use crate::image::catalog::Slot;
 use crate::image::digest::Digest;
 use crate::image::document::{self, Configuration, Descriptor, Document, ImageConfig, Index, Manifest};
 use crate::image::error::ImportError;
-use crate::image::images::Store;
 use crate::image::platform;
+use crate::image::records::Record;
 use crate::image::reference::Reference;
+use crate::image::store::Store;
 
 pub(super) struct Plan {
     pub(super) id: Digest,

@@ -70,16 +70,15 @@ fn remedy(error: &(dyn std::error::Error + 'static)) -> &'static str {
     }
 }
 
-/// Input and output errors hide what they are made of.
+/// Input and output errors hide what they are made of from `source`.
 fn find_tls<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a rustls::Error> {
     let mut next = Some(error);
     while let Some(error) = next {
-        let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        let inner = inner.and_then(|inner| inner.downcast_ref());
-        if let Some(found) = error.downcast_ref().or(inner) {
+        if let Some(found) = error.downcast_ref() {
             return Some(found);
         }
-        next = error.source();
+        let hidden = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        next = hidden.map(|hidden| hidden as &(dyn std::error::Error + 'static)).or_else(|| error.source());
     }
     None
 }

@@ -132,6 +132,15 @@ fn addresses_of_the_cluster_do_not_leave_by_the_uplink() {
 }
 
 #[test]
+fn a_node_may_answer_at_an_address_of_a_service_itself() {
+    let Some([(first, _), (_second, _)]) = two_nodes(Backend::default()) else { return };
+    let own: IpAddr = "10.43.0.53".parse().unwrap();
+    first.machine.block_on(async || network::local::answer_at(&[own]).await.unwrap());
+    say(&first.pod, &first.machine, own);
+    say(&first.machine, &first.machine, own);
+}
+
+#[test]
 fn a_restart_keeps_the_device_and_peers_come_and_go() {
     let Some([(first, _), (second, _)]) = two_nodes(Backend::default()) else { return };
     let told = |machine: &Namespace| {

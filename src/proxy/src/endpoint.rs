@@ -150,3 +150,92 @@ fn hints(all: &[Endpoint], node: &Node) -> Hints {
         Hints::None
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::service::ports;
+
+    fn node() -> Node {
+        Node { name: "here".into(), zone: Some("east".into()), ..Node::default() }
+    }
+
+    fn known(endpoints: &Value) -> Vec<Endpoint> {
+        let slice = |name: &str| {
+            serde_json::from_value(json!({
+                "metadata": {"name": name, "namespace": "shop", "labels": {SERVICE: "web"}},
+                "addressType": "IPv4",
+                "ports": [{"name": "", "port": 8080, "protocol": "TCP"}, {"name": "any"}],
+                "endpoints": endpoints,
+            }))
+            .unwrap()
+        };
+        // While endpoints move from one slice to another they are in both.
+        let slices: [EndpointSlice; 2] = [slice("a"), slice("b")];
+        super::endpoints(slices.iter(), &node()).into_values().next().unwrap_or_default()
+    }
+
+    /// The last numbers of the addresses chosen for the cluster, for here, and whether anybody answers.
+    fn chosen(spec: &Value, endpoints: &Value) -> (Vec<u8>, Vec<u8>, bool) {
+        let mut service =
+            json!({"spec": {"clusterIP": "10.43.0.1", "ports": [{"port": 80, "nodePort": 30080}]}});
+        service["spec"].as_object_mut().unwrap().extend(spec.as_object().unwrap().clone());
+        let port = ports(&serde_json::from_value(service).unwrap()).remove(0);
+        let all = known(endpoints);
+        let chosen = choose(&all, &port, &node());
+        let last = |list: &[&Endpoint]| {
+            list.iter().filter_map(|it| it.address.to_string().rsplit('.').next()?.parse().ok()).collect()
+        };
+        (last(&chosen.cluster), last(&chosen.local), chosen.any)
+    }
+
+    fn endpoint(last: u8, more: &Value) -> Value {
+        let mut endpoint = json!({"addresses": [format!("10.42.0.{last}")], "nodeName": "there"});
+        endpoint.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        endpoint
+    }
+
+    fn going(last: u8) -> Value {
+        let conditions = json!({"ready": false, "serving": true, "terminating": true});
+        endpoint(last, &json!({"conditions": conditions}))
+    }
+
+    #[test]
+    fn those_that_are_ready_and_only_without_them_those_that_still_serve() {
+        let unready = endpoint(4, &json!({"conditions": {"ready": false}}));
+        let ready = endpoint(2, &json!({}));
+        assert_eq!(chosen(&json!({}), &json!([ready, going(3), unready])), (vec![2], vec![], true));
+        assert_eq!(chosen(&json!({}), &json!([going(3), unready])), (vec![3], vec![], true));
+        assert_eq!(chosen(&json!({}), &json!([unready])), (vec![], vec![], false));
+        assert_eq!(chosen(&json!({}), &json!([])), (vec![], vec![], false));
+    }
+
+    #[test]
+    fn traffic_that_stays_here() {
+        let here = |last| endpoint(last, &json!({"nodeName": "here"}));
+        let all = json!([endpoint(2, &json!({})), here(3)]);
+        let outside = json!({"type": "NodePort", "externalTrafficPolicy": "Local"});
+        assert_eq!(chosen(&outside, &all), (vec![2, 3], vec![3], true));
+        let inside = json!({"internalTrafficPolicy": "Local", "ports": [{"port": 80}]});
+        assert_eq!(chosen(&inside, &all), (vec![], vec![3], true));
+        assert_eq!(chosen(&inside, &json!([endpoint(2, &json!({}))])), (vec![], vec![], true));
+    }
+
+    #[test]
+    fn hints_count_if_all_have_one_and_one_is_for_us() {
+        let hinted = |last, hints| endpoint(last, &json!({"hints": hints}));
+        let zone = |last, zone: &str| hinted(last, json!({"forZones": [{"name": zone}]}));
+        let near = |last, node: &str| {
+            hinted(last, json!({"forZones": [{"name": "east"}], "forNodes": [{"name": node}]}))
+        };
+        let plain = endpoint(4, &json!({}));
+        let cluster = |endpoints: &Value| chosen(&json!({}), endpoints).0;
+        assert_eq!(cluster(&json!([zone(2, "east"), zone(3, "west")])), [2]);
+        assert_eq!(cluster(&json!([zone(2, "east"), zone(3, "west"), plain])), [2, 3, 4]);
+        assert_eq!(cluster(&json!([zone(2, "south"), zone(3, "west")])), [2, 3]);
+        assert_eq!(cluster(&json!([near(2, "here"), near(3, "there")])), [2]);
+        assert_eq!(cluster(&json!([near(2, "yonder"), near(3, "there")])), [2, 3], "all are of our zone");
+    }
+}

@@ -269,3 +269,95 @@ fn masquerade_chain() -> Chain {
     });
     Chain { name: "masquerade".into(), base: None, rules: [marked].into_iter().chain(to_itself).collect() }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value as Json, json};
+
+    use super::*;
+
+    fn table(services: &[Json], slices: &[Json]) -> Ruleset {
+        let node = Node {
+            name: "here".into(),
+            addresses: vec!["192.0.2.1".parse().unwrap()],
+            zone: None,
+            cluster_cidrs: vec!["10.42.0.0/16".parse().unwrap()],
+        };
+        let services: Vec<_> =
+            services.iter().map(|it| Arc::new(serde_json::from_value(it.clone()).unwrap())).collect();
+        let slices: Vec<_> =
+            slices.iter().map(|it| Arc::new(serde_json::from_value(it.clone()).unwrap())).collect();
+        ruleset("services", &services, &slices, &node)
+    }
+
+    fn service(name: &str, address: &str, more: &Json) -> Json {
+        let mut spec = json!({"clusterIP": address, "ports": [{"port": 80}]});
+        spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        json!({"metadata": {"name": name, "namespace": "shop"}, "spec": spec})
+    }
+
+    fn slice(service: &str, node: &str) -> Json {
+        json!({
+            "metadata": {"name": service, "namespace": "shop", "labels": {"kubernetes.io/service-name": service}},
+            "addressType": "IPv4",
+            "ports": [{"name": "", "port": 8080}],
+            "endpoints": [{"addresses": ["10.42.0.7"], "nodeName": node}],
+        })
+    }
+
+    fn verdicts<'a>(table: &'a Ruleset, map: &str) -> Vec<&'a Verdict> {
+        let set = table.sets.iter().find(|set| set.name == map).unwrap();
+        set.elements
+            .iter()
+            .filter_map(|it| if let Element::Verdict(_, to) = it { Some(to) } else { None })
+            .collect()
+    }
+
+    fn names<'a>(table: &'a Ruleset, what: &str) -> Vec<&'a str> {
+        table.chains.iter().map(|chain| chain.name.as_str()).filter(|name| name.starts_with(what)).collect()
+    }
+
+    #[test]
+    fn a_service_with_an_endpoint_is_a_way_and_one_without_a_refusal() {
+        let both = [service("web", "10.43.0.1", &json!({})), service("idle", "10.43.0.2", &json!({}))];
+        let table = table(&both, &[slice("web", "there")]);
+        assert_eq!(verdicts(&table, "services4"), [&Verdict::Goto("cluster4/shop/web/80".into())]);
+        assert_eq!(verdicts(&table, "refused4"), [&reject()]);
+        assert_eq!(names(&table, "external"), [""; 0]);
+    }
+
+    #[test]
+    fn who_must_stay_here_and_finds_nobody_is_dropped() {
+        let spec = json!({
+            "type": "NodePort",
+            "externalTrafficPolicy": "Local",
+            "internalTrafficPolicy": "Local",
+            "ports": [{"port": 80, "nodePort": 30080}],
+        });
+        let one = [service("web", "10.43.0.1", &spec)];
+        let elsewhere = table(&one, &[slice("web", "there")]);
+        assert_eq!(verdicts(&elsewhere, "services4"), [&Verdict::Drop; 0]);
+        assert_eq!(verdicts(&elsewhere, "refused4"), [&Verdict::Drop]);
+        assert_eq!(verdicts(&elsewhere, "refused-node-ports4"), [&Verdict::Drop]);
+        // Pods and the node itself may go further: they would come back from the load balancer.
+        assert_eq!(verdicts(&elsewhere, "node-ports4"), [&Verdict::Goto("external4/shop/web/80".into())]);
+        assert_eq!(names(&elsewhere, "local4"), [""; 0]);
+
+        let here = table(&one, &[slice("web", "here")]);
+        assert_eq!(verdicts(&here, "services4"), [&Verdict::Goto("local4/shop/web/80".into())]);
+        assert_eq!(verdicts(&here, "refused-node-ports4"), [&Verdict::Drop; 0]);
+    }
+
+    #[test]
+    fn two_claims_to_one_address_do_not_spoil_the_table() {
+        let claim = json!({"externalIPs": ["203.0.113.1"]});
+        let both = [service("a", "10.43.0.1", &claim), service("b", "10.43.0.2", &claim)];
+        let table = table(&both, &[slice("a", "there"), slice("b", "there")]);
+        let public = Verdict::Goto("external4/shop/a/80".into());
+        assert_eq!(
+            verdicts(&table, "services4").into_iter().filter(|verdict| **verdict == public).count(),
+            1
+        );
+        assert_eq!(verdicts(&table, "services4").len(), 3);
+    }
+}

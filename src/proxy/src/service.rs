@@ -170,3 +170,65 @@ fn affinity(spec: &ServiceSpec) -> Option<Duration> {
     let seconds = config.and_then(|client| client.timeout_seconds).unwrap_or(AFFINITY_SECONDS);
     u64::try_from(seconds).ok().map(Duration::from_secs)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn meanings(spec: &Value, status: &Value) -> Vec<Port> {
+        let metadata = json!({"name": "web", "namespace": "shop"});
+        let service = json!({"metadata": metadata, "spec": spec, "status": status});
+        ports(&serde_json::from_value(service).unwrap())
+    }
+
+    #[test]
+    fn a_port_per_family_with_the_addresses_of_its_own() {
+        let ingress =
+            json!([{"ip": "203.0.113.2"}, {"ip": "203.0.113.3", "ipMode": "Proxy"}, {"hostname": "x"}]);
+        let found = meanings(
+            &json!({
+                "type": "LoadBalancer",
+                "clusterIPs": ["10.43.0.10", "fd43::10"],
+                "externalIPs": ["203.0.113.1", "2001:db8::1"],
+                "loadBalancerSourceRanges": ["192.0.2.0/24", " 2001:db8::/32 ", "nonsense"],
+                "externalTrafficPolicy": "Local",
+                "sessionAffinity": "ClientIP",
+                "ports": [{"name": "http", "port": 80, "nodePort": 30080}, {"port": 1, "protocol": "QUIC"}],
+            }),
+            &json!({"loadBalancer": {"ingress": ingress}}),
+        );
+        assert_eq!(found.len(), 2);
+        assert_eq!(found[0].words(), "shop/web/http");
+        assert_eq!(
+            found[0].public_ips().map(|it| it.to_string()).collect::<Vec<_>>(),
+            ["203.0.113.1", "203.0.113.2"]
+        );
+        assert_eq!(found[1].public_ips().map(|it| it.to_string()).collect::<Vec<_>>(), ["2001:db8::1"]);
+        assert_eq!(found[1].source_ranges, ["2001:db8::/32".parse().unwrap()]);
+        assert!(found[0].external_local && !found[0].internal_local);
+        assert_eq!(found[0].affinity, Some(Duration::from_secs(10_800)));
+        assert_eq!(found[0].node_port, Some(30080));
+    }
+
+    #[test]
+    fn what_has_no_address_or_another_proxy_is_left_alone() {
+        let ports = json!([{"port": 80}]);
+        for spec in [
+            json!({"clusterIP": "None", "clusterIPs": ["None"], "ports": ports}),
+            json!({"type": "ExternalName", "externalName": "example.org", "ports": ports}),
+            json!({"ports": ports}),
+        ] {
+            assert_eq!(meanings(&spec, &json!(null)), [], "{spec}");
+        }
+        let spec = json!({"clusterIP": "10.43.0.10", "ports": ports});
+        assert_eq!(meanings(&spec, &json!(null)).len(), 1);
+        let labels = json!({"labels": {OTHER_PROXY: "mesh"}});
+        assert_eq!(ports_of(&json!({"metadata": labels, "spec": spec})), []);
+    }
+
+    fn ports_of(service: &Value) -> Vec<Port> {
+        ports(&serde_json::from_value(service.clone()).unwrap())
+    }
+}

@@ -6,20 +6,24 @@
 mod namespace;
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::{Request, Response};
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
+use kube::client::Body;
 use namespace::{Namespace, cable};
 use network::nft::{Nftables, Ruleset};
 use network::{Backend, Overlay, OverlayConfig, PodNetwork, PodNetworkConfig};
-use proxy::{Node, ruleset};
+use proxy::{Context, Node, ruleset, run};
 use rustix::event::{PollFd, PollFlags, poll};
 use serde_json::{Value, json};
+use tokio::sync::{Mutex, mpsc};
 
 const TABLE: &str = "skiff-services";
 const PORT: u16 = 8080;
@@ -276,4 +280,74 @@ fn datagrams_and_their_answers() {
         // A connected socket hears only him to whom it is connected: the Service's address.
         assert_eq!(client.recv(&mut heard).unwrap(), 2);
     }
+}
+
+/// An API server that has these objects, and tells of changes to the slice as the test does.
+fn api(service: &Value, slice: &EndpointSlice, told: mpsc::Receiver<EndpointSlice>) -> kube::Client {
+    let (service, slice) = (service.to_string(), serde_json::to_string(slice).unwrap());
+    let told = Arc::new(Mutex::new(told));
+    let answer = move |request: Request<Body>| {
+        let slices = request.uri().path().ends_with("/endpointslices");
+        let services = request.uri().path().ends_with("/services");
+        let watch = request.uri().query().is_some_and(|query| query.contains("watch="));
+        let item = if slices { slice.clone() } else { service.clone() };
+        let (list, told) = (if slices || services { item } else { String::new() }, told.clone());
+        async move {
+            let body = match (watch, slices) {
+                (false, _) => format!(r#"{{"metadata":{{"resourceVersion":"1"}},"items":[{list}]}}"#),
+                (true, false) => std::future::pending().await,
+                (true, true) => {
+                    let Some(change) = told.lock().await.recv().await else { std::future::pending().await };
+                    json!({"type": "MODIFIED", "object": change}).to_string() + "\n"
+                }
+            };
+            Ok::<_, Infallible>(Response::new(Body::from(body.into_bytes())))
+        }
+    };
+    kube::Client::new(tower::service_fn(answer), "default")
+}
+
+#[test]
+fn the_kernel_follows_the_cluster_and_forgets_flows_to_nobody() {
+    let Some(world) = World::new() else { return };
+    let service = service(&json!({"ports": [{"port": 53, "protocol": "UDP"}]}));
+    let slice = |pod: usize, revision: &str| {
+        let mut slice = world.slice(&serde_json::from_value(service.clone()).unwrap(), 0, &[pod]);
+        slice.metadata.resource_version = Some(revision.into());
+        slice
+    };
+    let sockets: Vec<_> =
+        world.pods.iter().map(|pod| pod.run(|| UdpSocket::bind(("::", PORT)).unwrap())).collect();
+    let client = world.pods[2].run(|| UdpSocket::bind("0.0.0.0:0").unwrap());
+    // A flow stays with its endpoint for as long as it is remembered: only a forgotten one comes to another.
+    let ask = || {
+        client.send_to(b"who?", "10.43.0.10:53").unwrap();
+        let pod = first_readable(&sockets);
+        sockets[pod].recv_from(&mut [0; 16]).unwrap();
+        pod
+    };
+    let (tell, told) = mpsc::channel(1);
+    world.node.block_on(async || {
+        let (signal, mut ready) = task::readiness();
+        let context = Context {
+            caches: client::Caches::new(api(&service, &slice(0, "1"), told).into()),
+            table: TABLE.into(),
+            node_name: "here".into(),
+            node_ips: vec![],
+            cluster_cidrs: vec![],
+            ready: signal,
+        };
+        let story = async {
+            ready.wait().await.unwrap();
+            assert_eq!(ask(), 0);
+            tell.send(slice(1, "2")).await.unwrap();
+            while ask() == 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            ended = run(context) => panic!("{ended:?}"),
+            () = story => {}
+        }
+    });
 }

@@ -13,10 +13,12 @@ use rtnetlink::packet_route::AddressFamily;
 
 use super::{Error, OverlayConfig};
 use crate::netlink::Netlink;
-use crate::nft::{Base, Chain, Expression as E, Field, Hook, Kind, Rule, Ruleset, Verdict, priority};
+use crate::nft::{Base, Chain, Expression as E, Field, Hook, Kind, Rule, Ruleset, Value, Verdict, priority};
 use crate::route::{Route, Way};
 
 const TABLE: &str = "skiff-overlay";
+/// The routing type of this machine's own addresses.
+const LOCAL: u32 = 2;
 
 /// Makes these the fall-back routes that there are.
 pub(super) async fn routes(kernel: &Netlink, config: &OverlayConfig, index: u32) -> Result<(), Error> {
@@ -60,9 +62,12 @@ pub(super) fn rules(config: &OverlayConfig) -> Ruleset {
     }
 }
 
+/// Unless it is an address that this node answers at itself.
 fn drop_to(network: &IpNet) -> Rule {
     let network = network.trunc();
-    Rule(vec![E::Network { field: destination(&network), network, inside: true }, E::Verdict(Verdict::Drop)])
+    let service = E::Network { field: destination(&network), network, inside: true };
+    let elsewhere = E::Unequal(Field::DestinationType, Value::number(LOCAL));
+    Rule(vec![service, elsewhere, E::Verdict(Verdict::Drop)])
 }
 
 /// What a pod sends out of the cluster carries the node's address; groups keep their members.

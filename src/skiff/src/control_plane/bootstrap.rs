@@ -40,6 +40,7 @@ pub(super) async fn bootstrap(client: &Client) -> Result<(), Error> {
         ("system:basic-user", "Group", "system:authenticated"),
         (CONTROLLERS, "User", CONTROLLERS),
         (SCHEDULER, "User", SCHEDULER),
+        ("system:node", "Group", crate::cluster::NODES),
     ] {
         let api_group = "rbac.authorization.k8s.io";
         let binding = json!({
@@ -52,7 +53,7 @@ pub(super) async fn bootstrap(client: &Client) -> Result<(), Error> {
     Ok(())
 }
 
-fn roles() -> [(&'static str, Value); 5] {
+fn roles() -> [(&'static str, Value); 6] {
     [
         (
             "cluster-admin",
@@ -78,6 +79,22 @@ fn roles() -> [(&'static str, Value); 5] {
                 {"apiGroups": [""], "verbs": ["patch", "update"], "resources": ["pods/status"]},
                 {"apiGroups": [""], "verbs": ["delete"], "resources": ["pods"]},
                 {"apiGroups": ["", "events.k8s.io"], "verbs": ["create", "patch", "update"], "resources": ["events"]},
+            ]),
+        ),
+        (
+            "system:node",
+            json!([
+                {"apiGroups": [""], "resources": ["nodes", "nodes/status"],
+                 "verbs": ["get", "list", "watch", "create", "update", "patch"]},
+                {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch", "create", "delete"]},
+                {"apiGroups": [""], "resources": ["pods/status"], "verbs": ["update", "patch"]},
+                {"apiGroups": [""], "resources": ["pods/eviction", "serviceaccounts/token"], "verbs": ["create"]},
+                {"apiGroups": ["", "discovery.k8s.io"], "verbs": ["get", "list", "watch"],
+                 "resources": ["services", "endpointslices", "configmaps", "secrets", "namespaces"]},
+                {"apiGroups": [""], "resources": ["persistentvolumes", "persistentvolumeclaims"], "verbs": ["get"]},
+                {"apiGroups": ["", "events.k8s.io"], "resources": ["events"], "verbs": ["create", "patch", "update"]},
+                {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"],
+                 "verbs": ["get", "create", "update", "patch", "delete"]},
             ]),
         ),
         (

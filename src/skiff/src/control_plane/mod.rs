@@ -20,7 +20,7 @@ use jiff::Timestamp;
 use pki::Authority;
 use pki::token::Token;
 use store::{Config, Store};
-use task::{Carrier, ReadySignal, Shutdown, Tasks, readiness};
+use task::{Carrier, Ready, ReadySignal, Shutdown, Tasks, readiness};
 use tokio::net::{TcpListener, TcpSocket};
 use tower::util::MapRequest;
 use transport::{Certificate, Listener};
@@ -44,6 +44,8 @@ pub(crate) struct Access {
     api: ApiServer,
     /// The process's caches, which see everything.
     pub(crate) caches: Caches,
+    /// Before that nobody is let in: the first roles are not there.
+    pub(crate) ready: Ready,
 }
 
 impl Access {
@@ -85,8 +87,9 @@ pub(crate) fn component(config: &ServerConfig, address: IpAddr) -> anyhow::Resul
         address: SocketAddr::new(address, config.https_listen_port),
     };
     let (signal, ready) = readiness();
+    let access = Access { api, caches, ready: ready.clone() };
     let component = Component::new("control plane", ready, move |shutdown| plane.run(signal, shutdown));
-    Ok((component, Access { api, caches }))
+    Ok((component, access))
 }
 
 fn tell_what_to_do_next(config: &ServerConfig, address: IpAddr) {

@@ -39,6 +39,9 @@ const KUBELET_PORT: u16 = 10_250;
 const DNS_PORT: u16 = 53;
 const MOST_PODS: u32 = 110;
 
+/// In nftables: what Services are.
+const SERVICES_TABLE: &str = "skiff-services";
+
 const RUN: &str = "/run/skiff";
 const LOGS: &str = "/var/log/pods";
 const REGISTRIES: &str = "/etc/skiff/registries.yaml";
@@ -75,7 +78,14 @@ pub(crate) fn of_server(config: &ServerConfig, node: &Node, address: IpAddr, acc
         reach: Reach::Here(access.tunnels().here(&name)),
     };
     let (signal, ready) = readiness();
-    Component::new("node agent", ready, move |shutdown| agent.run(signal, shutdown))
+    let mut plane = access.ready.clone();
+    Component::new("node agent", ready, move |shutdown| async move {
+        match shutdown.or_requested(plane.wait()).await {
+            Some(Ok(())) => agent.run(signal, shutdown).await,
+            // The control plane ended, and tells why.
+            Some(Err(_)) | None => Ok(()),
+        }
+    })
 }
 
 /// The agent of a machine that joins.
@@ -137,7 +147,18 @@ impl Agent {
         };
         let kubelet = Kubelet::new(self.kubelet(&state), parts).context("start the kubelet")?;
         let dns = self.dns()?;
+        ::network::local::answer_at(&self.cluster.dns).await.context("answer at the name server's address")?;
         tasks.spawn("network", network.run());
+        let (routed, _) = readiness();
+        let proxy = proxy::Context {
+            caches: self.caches.clone(),
+            table: SERVICES_TABLE.into(),
+            node_name: name.clone(),
+            node_ips: self.addresses(),
+            cluster_cidrs: self.cluster.pod_networks.clone(),
+            ready: routed,
+        };
+        tasks.spawn("proxy", async move { proxy::run(proxy).await.context("route Services") });
         tasks.spawn("dns", async move {
             dns.run().await;
             Ok(())
@@ -193,10 +214,7 @@ impl Agent {
         };
         Config {
             node_name: self.node.name.to_string(),
-            node_ips: match self.node.addresses.is_empty() {
-                true => vec![self.address],
-                false => self.node.addresses.clone(),
-            },
+            node_ips: self.addresses(),
             labels: labels.collect::<BTreeMap<_, _>>(),
             taints: self.node.taints.iter().map(taint).collect(),
             cluster_dns: self.cluster.dns.clone(),
@@ -210,6 +228,10 @@ impl Agent {
             max_pods: MOST_PODS,
             version: format!("v1.37.0+skiff-{}", VERSION.version),
         }
+    }
+
+    fn addresses(&self) -> Vec<IpAddr> {
+        if self.node.addresses.is_empty() { vec![self.address] } else { self.node.addresses.clone() }
     }
 
     fn dns(&self) -> anyhow::Result<Dns> {

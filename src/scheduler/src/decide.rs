@@ -1,6 +1,7 @@
 //! The decision about one pod: a node, or why there is none.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::iter::repeat_n;
 use std::sync::Arc;
 
 use client::Key;
@@ -62,7 +63,10 @@ impl Unfit {
     pub(crate) fn message(&self) -> String {
         match self {
             Self::Anywhere { blocker: Blocker::NoNodes, reason, .. } => reason.clone(),
-            Self::Anywhere { reason, nodes, .. } => format!("0/{nodes} nodes are available: {reason}."),
+            Self::Anywhere { reason, nodes, .. } => {
+                let useless = message::unavailable(*nodes, repeat_n(message::USELESS, *nodes));
+                format!("0/{nodes} nodes are available: {reason}. preemption: {useless}")
+            }
             Self::Nodes(refusals) => {
                 let reasons = refusals.values().flat_map(|refusal| &refusal.reasons);
                 message::unavailable(refusals.len(), reasons.map(String::as_str))

@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 
+/// Of a node that would not do even without its pods.
+pub(crate) const USELESS: &str = "Preemption is not helpful for scheduling";
+
 /// `0/3 nodes are available: 1 Insufficient cpu, 2 Too many pods.`
 pub(crate) fn unavailable<'a>(nodes: usize, reasons: impl Iterator<Item = &'a str>) -> String {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();

@@ -77,7 +77,7 @@ pub(crate) fn plan(
     let (mut plans, mut reasons) = (Vec::new(), Vec::new());
     for (node, refusal) in refusals {
         if !refusal.would_yield {
-            reasons.push("Preemption is not helpful for scheduling".to_string());
+            reasons.push(message::USELESS.to_string());
             continue;
         }
         match plan_for(demand, snapshot, node, budgets, nominations) {

@@ -12,6 +12,7 @@ mod endpoints;
 mod feed;
 mod garbage;
 mod history;
+mod job;
 mod make_pods;
 mod namespace;
 mod node_lifecycle;

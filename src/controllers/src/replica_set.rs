@@ -66,7 +66,7 @@ async fn reconcile(context: &Context, key: Key) -> Result<Option<Duration>, Erro
         Some(_) => Ok(()),
         None => scale(context, &set, &mut active).await,
     };
-    let terminating = ours.iter().filter(|pod| is_terminating(pod)).count();
+    let terminating = ours.iter().filter(|pod| pod::is_terminating(pod)).count();
     let now = Timestamp::now();
     write_status(context, &set, status(&set, &active, terminating, scaled.as_ref().err(), now)).await?;
     scaled?;
@@ -98,10 +98,6 @@ async fn scale(context: &Context, set: &ReplicaSet, active: &mut Vec<Arc<Pod>>) 
             Ok(())
         }
     }
-}
-
-fn is_terminating(pod: &Pod) -> bool {
-    pod.metadata.deletion_timestamp.is_some() && !pod::is_finished(pod)
 }
 
 fn replicas(set: &ReplicaSet) -> i32 {

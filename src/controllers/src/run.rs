@@ -7,7 +7,7 @@ use task::Tasks;
 use crate::context::Context;
 use crate::node_lifecycle::pod_cidr;
 use crate::{
-    daemon_set, deployment, endpoint_slice, endpoints, garbage, namespace, replica_set, root_ca,
+    daemon_set, deployment, endpoint_slice, endpoints, garbage, job, namespace, replica_set, root_ca,
     service_account,
 };
 
@@ -34,6 +34,8 @@ pub fn run_all(client: &Client, caches: &Caches, cluster: Cluster) -> Tasks<()> 
     let deployments = deployment::run(context("deployment-controller"));
     let slices = endpoint_slice::run(context("endpoint-slice-controller"));
     let endpoints = endpoints::run(context("endpoint-controller"));
+    let jobs = job::run(context("job-controller"));
+    let ended_jobs = job::ttl::run(context("ttl-after-finished-controller"));
     let namespaces = namespace::run(context("namespace-controller"));
     let pod_cidrs = pod_cidr::run(context("cidrAllocator"), cluster.pod_networks);
     let sets = replica_set::run(context("replicaset-controller"));
@@ -45,6 +47,8 @@ pub fn run_all(client: &Client, caches: &Caches, cluster: Cluster) -> Tasks<()> 
     tasks.spawn("EndpointSlice", slices);
     tasks.spawn("Endpoints", endpoints);
     tasks.spawn("garbage", garbage::run(client.clone()));
+    tasks.spawn("Job", jobs);
+    tasks.spawn("TTL of Jobs", ended_jobs);
     tasks.spawn("Namespace", namespaces);
     tasks.spawn("pod CIDR", pod_cidrs);
     tasks.spawn("ReplicaSet", sets);

@@ -6,5 +6,6 @@
 mod cluster;
 mod daemons;
 mod garbage;
+mod jobs;
 mod namespaces;
 mod services;

@@ -8,16 +8,19 @@ use std::net::IpAddr;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
-use futures_util::TryStreamExt;
+use futures_util::stream::{BoxStream, StreamExt, TryStreamExt};
 use ipnet::IpNet;
-use rtnetlink::packet_route::AddressFamily;
+use rtnetlink::packet_core::{NetlinkMessage, NetlinkPayload};
 use rtnetlink::packet_route::address::{AddressHeaderFlags, AddressMessage, AddressScope};
-use rtnetlink::packet_route::link::{AfSpecInet6, AfSpecUnspec, In6AddrGenMode, LinkAttribute, LinkMessage};
+use rtnetlink::packet_route::link::{
+    AfSpecInet6, AfSpecUnspec, In6AddrGenMode, LinkAttribute, LinkFlags, LinkMessage,
+};
 use rtnetlink::packet_route::neighbour::{
     NeighbourAddress, NeighbourAttribute, NeighbourFlags, NeighbourMessage, NeighbourState,
 };
 use rtnetlink::packet_route::route::RouteMessage;
-use rtnetlink::{Handle, LinkMessageBuilder, LinkUnspec, RouteMessageBuilder};
+use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
+use rtnetlink::{Handle, LinkMessageBuilder, LinkUnspec, MulticastGroup, RouteMessageBuilder};
 use rustix::io::Errno;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use tokio::sync::oneshot;
@@ -231,6 +234,50 @@ impl Netlink {
     pub(crate) async fn neighbour(&self, index: u32, address: IpAddr, mac: Mac) -> Result<(), Error> {
         let told = self.handle.neighbours().add(index, address).link_layer_address(&mac).replace();
         told.execute().await.map_err(|source| Error::Neighbour { index, address, source })
+    }
+}
+
+/// What a change of links and addresses took away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Loss {
+    None,
+    /// The link with this index is down or gone, or an address of it is.
+    Of(u32),
+    /// The kernel had more to tell than we could hold.
+    Unknown,
+}
+
+/// Tells of every change of a link or an address.
+pub(crate) struct Monitor {
+    events: BoxStream<'static, Loss>,
+    _served: JoinSet<()>,
+}
+
+impl Monitor {
+    /// Of the network namespace of the calling thread, from now on.
+    pub(crate) fn open() -> Result<Self, Error> {
+        let groups = [MulticastGroup::Link, MulticastGroup::Ipv4Ifaddr, MulticastGroup::Ipv6Ifaddr];
+        let (connection, _, events) = rtnetlink::new_multicast_connection(&groups).map_err(Error::Open)?;
+        let mut served = JoinSet::new();
+        served.spawn(connection);
+        Ok(Self { events: events.map(|(message, _)| loss(&message)).boxed(), _served: served })
+    }
+
+    /// Waits for the next change. Cancel safe.
+    pub(crate) async fn next(&mut self) -> Result<Loss, Error> {
+        self.events.next().await.ok_or_else(|| Error::Open(io::ErrorKind::BrokenPipe.into()))
+    }
+}
+
+fn loss(message: &NetlinkMessage<RouteNetlinkMessage>) -> Loss {
+    match &message.payload {
+        NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewLink(link)) => {
+            if link.header.flags.contains(LinkFlags::Up) { Loss::None } else { Loss::Of(link.header.index) }
+        }
+        NetlinkPayload::InnerMessage(RouteNetlinkMessage::DelLink(link)) => Loss::Of(link.header.index),
+        NetlinkPayload::InnerMessage(RouteNetlinkMessage::DelAddress(it)) => Loss::Of(it.header.index),
+        NetlinkPayload::InnerMessage(_) => Loss::None,
+        _ => Loss::Unknown,
     }
 }
 

@@ -177,3 +177,29 @@ fn another_backend_leaves_nothing_of_the_first() {
     assert!(!other.machine.output("ip link").contains("skiff.1"));
     assert!(other.machine.output("ip route").contains("10.42.2.0/24 via 192.0.2.2 dev uplink"));
 }
+
+#[test]
+fn who_waits_for_the_uplink_learns_of_another_size_and_of_its_return() {
+    let Some([(first, _), (second, b)]) = two_nodes(Backend::HostGw) else { return };
+    let peer = second.peer();
+    first.machine.block_on(async || {
+        let overlay = first.overlay().await;
+        let ((), changed) = tokio::join!(
+            async { drop(first.machine.output("ip link set uplink mtu 1400")) },
+            overlay.changed()
+        );
+        changed.unwrap();
+        let overlay = first.overlay().await;
+        assert_eq!(overlay.mtu(), 1400);
+
+        // The wait comes first here: a link that went and is back looks as before.
+        let (changed, ()) = tokio::join!(overlay.changed(), async {
+            first.machine.output("ip link set uplink down");
+            first.machine.output("ip link set uplink up");
+        });
+        changed.unwrap();
+        assert!(!first.machine.output("ip route").contains("10.42.2.0"));
+        first.overlay().await.set_peers(&[peer]).await.unwrap();
+    });
+    say(&first.pod, &second.pod, b[0]);
+}

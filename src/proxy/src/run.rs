@@ -40,6 +40,7 @@ pub struct Context {
     pub ready: ReadySignal,
 }
 
+/// Why routing cannot begin.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error(transparent)]
@@ -140,7 +141,7 @@ struct Proxy {
 }
 
 impl Proxy {
-    async fn write(&mut self) -> Result<(), Error> {
+    async fn write(&mut self) -> Result<(), nft::Error> {
         self.node.zone = self.zone();
         let services = self.caches.of::<Service>().list();
         let all: Vec<Port> = services.iter().flat_map(|service| ports(service)).collect();
@@ -148,10 +149,14 @@ impl Proxy {
         let endpoints = endpoints(slices.iter().map(AsRef::as_ref), &self.node);
         let next = table_of(&self.table, &all, &endpoints, &self.node);
         self.put(next).await?;
-        self.forget_stale(Answers::of(&all, &endpoints)).await
+        // Without the kernel's help here a client of UDP may send to nobody for a while; Services work all the same.
+        if let Err(error) = self.forget_stale(Answers::of(&all, &endpoints)).await {
+            warn!(error = %chain(&error), "cannot forget UDP flows without endpoint, trying again with the next change");
+        }
+        Ok(())
     }
 
-    async fn put(&mut self, next: Ruleset) -> Result<(), Error> {
+    async fn put(&mut self, next: Ruleset) -> Result<(), nft::Error> {
         // If this fails, nobody knows what is there.
         match self.written.take() {
             Some(written) => self.nftables.update(&written, &next).await?,
@@ -163,7 +168,7 @@ impl Proxy {
     }
 
     /// After the table: a flow that is forgotten earlier would find the old endpoint again.
-    async fn forget_stale(&mut self, answers: Answers) -> Result<(), Error> {
+    async fn forget_stale(&mut self, answers: Answers) -> Result<(), conntrack::Error> {
         if answers == self.answers {
             return Ok(());
         }

@@ -115,6 +115,12 @@ impl Overlay {
         self.uplink.address
     }
 
+    /// Waits until this must be opened anew: the uplink has another MTU or another link has the node's address now, or it
+    /// went and came back. An address that only goes is waited for. Cancel safe.
+    pub async fn changed(&self) -> Result<(), Error> {
+        uplink::changed(&self.kernel, &self.uplink).await
+    }
+
     /// On which the other nodes are.
     fn link(&self) -> u32 {
         self.device.as_ref().map_or(self.uplink.index, |device| device.index)

@@ -4,11 +4,11 @@ use std::net::IpAddr;
 
 use rtnetlink::packet_route::AddressFamily;
 use rtnetlink::packet_route::address::{AddressAttribute, AddressMessage, AddressScope};
-use rtnetlink::packet_route::link::LinkAttribute;
+use rtnetlink::packet_route::link::{LinkAttribute, LinkFlags};
 use rtnetlink::packet_route::route::{RouteAddress, RouteAttribute, RouteMessage, RouteType};
 
 use super::{Error, device};
-use crate::netlink::{Netlink, name_of};
+use crate::netlink::{Loss, Monitor, Netlink, name_of};
 use crate::pods;
 
 const ETHERNET: u32 = 1500;
@@ -37,12 +37,13 @@ pub(super) async fn find(kernel: &Netlink, wanted: Option<IpAddr>) -> Result<Upl
     })
 }
 
-/// Every global address on a link that is not ours.
+/// Every global address on a link that is in use and not ours.
 async fn candidates(kernel: &Netlink) -> Result<Vec<Uplink>, Error> {
     let addresses = kernel.addresses().await?;
     let mut found = Vec::new();
     for link in kernel.links().await? {
-        let Some(name) = name_of(&link).filter(|name| !is_internal(name)) else { continue };
+        let used = link.header.flags.contains(LinkFlags::Up);
+        let Some(name) = name_of(&link).filter(|name| used && !is_internal(name)) else { continue };
         let index = link.header.index;
         let mtu = link.attributes.iter().find_map(|attribute| match attribute {
             LinkAttribute::Mtu(mtu) => Some(*mtu),
@@ -73,6 +74,26 @@ fn global(message: &AddressMessage) -> Option<IpAddr> {
         .or_else(|| {
             of(|attribute| if let AddressAttribute::Address(it) = attribute { Some(*it) } else { None })
         })
+}
+
+/// Waits until the uplink is another one than it was, or is back after it was gone: the kernel has dropped its routes.
+pub(super) async fn changed(kernel: &Netlink, known: &Uplink) -> Result<(), Error> {
+    let mut monitor = Monitor::open()?;
+    let mut lost = false;
+    loop {
+        match find(kernel, Some(known.address)).await {
+            Ok(found) if found == *known && !lost => {}
+            Ok(_) => return Ok(()),
+            Err(Error::NoSuchAddress { .. }) => lost = true,
+            Err(error) => return Err(error),
+        }
+        // What went and came back between two looks is only told.
+        lost |= match monitor.next().await? {
+            Loss::Of(index) => index == known.index,
+            Loss::Unknown => true,
+            Loss::None => false,
+        };
+    }
 }
 
 /// The best default route decides, IPv4 before IPv6.

@@ -14,6 +14,8 @@ use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink, recv, send, socket_with,
 };
 
+use crate::wire::{attributes, messages, value};
+
 const SUBSYSTEM: u16 = 1 << 8;
 const GET: u16 = SUBSYSTEM | 1;
 const DELETE: u16 = SUBSYSTEM | 2;
@@ -91,11 +93,11 @@ fn flows(socket: &OwnedFd) -> Result<Vec<Flow>, Errno> {
             Err(Errno::INTR) => continue,
             Err(errno) => return Err(errno),
         };
-        for (kind, body) in messages(&buffer[..length]) {
-            match kind {
+        for message in messages(&buffer[..length]) {
+            match message.kind {
                 DONE => return Ok(found),
-                ERROR => verdict(body)?,
-                _ => found.extend(flow(body)),
+                ERROR => verdict(message.body)?,
+                _ => found.extend(flow(message.body)),
             }
         }
     }
@@ -107,7 +109,7 @@ fn forget(socket: &OwnedFd, flow: &Flow) -> Result<(), Errno> {
     let mut buffer = vec![0; DATAGRAM];
     let (length, _) = recv(socket, &mut buffer[..], RecvFlags::empty())?;
     let answer = messages(&buffer[..length]).next();
-    match answer.map_or(Ok(()), |(_, body)| verdict(body)) {
+    match answer.map_or(Ok(()), |message| verdict(message.body)) {
         // It ended by itself.
         Err(Errno::NOENT) => Ok(()),
         other => other,
@@ -126,17 +128,6 @@ fn message(kind: u16, flags: u16, family: u8, attributes: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// The messages of a datagram: their types, and what is behind their headers.
-fn messages(mut rest: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
-    std::iter::from_fn(move || {
-        let length = usize::try_from(u32::from_ne_bytes(*rest.first_chunk()?)).ok()?;
-        let message = rest.get(..length)?;
-        rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
-        let kind = u16::from_ne_bytes([*message.get(4)?, *message.get(5)?]);
-        Some((kind, message.get(HEADER..)?))
-    })
-}
-
 /// What an acknowledgement says.
 fn verdict(body: &[u8]) -> Result<(), Errno> {
     match body.first_chunk().map(|code| i32::from_ne_bytes(*code)) {
@@ -145,32 +136,17 @@ fn verdict(body: &[u8]) -> Result<(), Errno> {
     }
 }
 
-/// Attributes: their kinds, their values, and all their bytes.
-fn attributes(mut rest: &[u8]) -> impl Iterator<Item = (u16, &[u8], &[u8])> {
-    std::iter::from_fn(move || {
-        let length = usize::from(u16::from_ne_bytes(*rest.first_chunk()?));
-        let kind = u16::from_ne_bytes([*rest.get(2)?, *rest.get(3)?]) & 0x3fff;
-        let whole = rest.get(..length)?;
-        let padded = rest.get(..length.next_multiple_of(4)).unwrap_or(whole);
-        rest = rest.get(padded.len()..).unwrap_or_default();
-        Some((kind, whole.get(4..)?, padded))
-    })
-}
-
-fn value(list: &[u8], wanted: u16) -> Option<&[u8]> {
-    attributes(list).find(|(kind, _, _)| *kind == wanted).map(|(_, value, _)| value)
-}
-
 fn flow(body: &[u8]) -> Option<Flow> {
     let list = body.get(PREFIX..)?;
-    let (_, first, original) = attributes(list).find(|(kind, _, _)| *kind == ORIGINAL)?;
+    let original = attributes(list).find(|attribute| attribute.kind == ORIGINAL)?;
+    let first = original.value;
     let answer = value(list, REPLY)?;
     Some(Flow {
         protocol: *value(value(first, 2)?, 1)?.first()?,
         to: (address(first, 2, 4)?, port(first, 3)?),
         answered_by: (address(answer, 1, 3)?, port(answer, 2)?),
         family: *body.first()?,
-        original: original.to_vec(),
+        original: original.whole.to_vec(),
     })
 }
 

@@ -14,6 +14,7 @@ pub mod overlay;
 pub mod pods;
 pub mod route;
 pub mod sysctl;
+mod wire;
 
 pub use overlay::{Backend, Overlay, OverlayConfig, Peer};
 pub use pods::{PodNetwork, PodNetworkConfig};

@@ -203,3 +203,15 @@ fn who_waits_for_the_uplink_learns_of_another_size_and_of_its_return() {
     });
     say(&first.pod, &second.pod, b[0]);
 }
+
+#[test]
+fn who_waits_learns_that_the_rules_were_flushed() {
+    let Some([(first, _), _second]) = two_nodes(Backend::default()) else { return };
+    first.machine.block_on(async || {
+        let overlay = first.overlay().await;
+        first.machine.output("nft flush ruleset");
+        overlay.changed().await.unwrap();
+        first.overlay().await;
+    });
+    assert!(first.machine.output("nft list tables").contains("skiff-overlay"));
+}

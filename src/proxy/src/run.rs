@@ -1,8 +1,8 @@
 //! From what changes in the caches to the kernel.
 //!
 //! One task. Changes that come while a table is written are folded into the next one, so a burst costs two writes; and the pause
-//! after each is three times what it took, so that a cluster in turmoil costs a quarter of a core at most. When skiff ends, the table
-//! stays: Services work on while it is upgraded.
+//! after each is three times what it took, so that a cluster in turmoil costs a quarter of a core at most. A table that somebody else
+//! removes is put back. When skiff ends, the table stays: Services work on while it is upgraded.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -52,6 +52,7 @@ pub enum Error {
 /// Routes the packets of this network namespace to Services, for ever. Ends only if it cannot begin.
 pub async fn run(context: Context) -> Result<(), Error> {
     let nftables = Nftables::open()?;
+    let removals = nftables.removals()?;
     let conntrack = Conntrack::open()?;
     let Context { caches, table, node_name, node_ips, cluster_cidrs, ready } = context;
     let node = Node { name: node_name, addresses: node_ips, zone: None, cluster_cidrs };
@@ -69,7 +70,14 @@ pub async fn run(context: Context) -> Result<(), Error> {
                     ready.set();
                 }
                 tokio::time::sleep(begun.elapsed() * PAUSE).await;
-                feed.changed().await;
+                tokio::select! {
+                    () = feed.changed() => {}
+                    removed = removals.of(&proxy.table) => {
+                        removed?;
+                        warn!(table = proxy.table, "somebody removed our table, putting it back");
+                        proxy.written = None;
+                    }
+                }
             }
             Err(error) => {
                 warn!(error = %chain(&error), "cannot route Services, trying again");

@@ -344,6 +344,10 @@ fn the_kernel_follows_the_cluster_and_forgets_flows_to_nobody() {
             while ask() == 0 {
                 tokio::task::yield_now().await;
             }
+            world.node.output("nft flush ruleset");
+            while world.node.output("nft list tables").is_empty() {
+                tokio::task::yield_now().await;
+            }
         };
         tokio::select! {
             ended = run(context) => panic!("{ended:?}"),

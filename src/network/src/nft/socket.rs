@@ -4,13 +4,15 @@
 //! for, but a large table takes milliseconds. So a transaction runs on a blocking thread, and runs to its end there: dropping the
 //! future of [`Nftables::apply`] or [`Nftables::change`] does not stop it half-way.
 
+use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::io::Errno;
+use rustix::net::netlink::SocketAddrNetlink;
 use rustix::net::sockopt::{set_socket_send_buffer_size_force, socket_send_buffer_size};
 use rustix::net::{
-    AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink, recv, send, socket_with,
+    AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, bind, netlink, recv, send, socket_with,
 };
 
 use super::change::Change;
@@ -24,6 +26,8 @@ const ERROR: u16 = 2;
 pub enum Error {
     #[error("open a netfilter socket")]
     Open(#[source] Errno),
+    #[error("listen to what becomes of tables")]
+    Listen(#[source] io::Error),
     #[error("send {length} bytes of table {table} to the kernel")]
     Send { table: String, length: usize, source: Errno },
     #[error("the kernel refuses {subject} of table {table}")]
@@ -47,7 +51,13 @@ impl Nftables {
             SocketFlags::CLOEXEC,
             Some(netlink::NETFILTER),
         );
-        Ok(Self(Arc::new(Mutex::new(socket.map_err(Error::Open)?))))
+        let socket = socket.map_err(Error::Open)?;
+        bind(&socket, &SocketAddrNetlink::new(0, 0)).map_err(Error::Open)?;
+        Ok(Self(Arc::new(Mutex::new(socket))))
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, OwnedFd> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Replaces the table of this name as a whole: packets see the old one or the new one.
@@ -81,12 +91,9 @@ impl Nftables {
     }
 
     async fn transact(&self, table: String, batch: Sealed) -> Result<(), Error> {
-        let shared = self.0.clone();
+        let shared = self.clone();
         let name = table.clone();
-        let work = move || {
-            let socket = shared.lock().unwrap_or_else(PoisonError::into_inner);
-            transact(&socket, table, &batch)
-        };
+        let work = move || transact(&shared.lock(), table, &batch);
         let done = tokio::task::spawn_blocking(work).await;
         done.map_err(|source| Error::Stopped { table: name, source })?
     }

@@ -16,7 +16,7 @@ use crate::netlink::Netlink;
 use crate::nft::{Base, Chain, Expression as E, Field, Hook, Kind, Rule, Ruleset, Value, Verdict, priority};
 use crate::route::{Route, Way};
 
-const TABLE: &str = "skiff-overlay";
+pub(super) const TABLE: &str = "skiff-overlay";
 /// The routing type of this machine's own addresses.
 const LOCAL: u32 = 2;
 

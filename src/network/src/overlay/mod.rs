@@ -20,7 +20,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use crate::netlink::{self, Mac, Netlink};
-use crate::nft::{self, Nftables};
+use crate::nft::{self, Nftables, Removals};
 use crate::sysctl;
 use peers::Kernel;
 use uplink::Uplink;
@@ -84,6 +84,7 @@ pub struct Overlay {
     backend: Backend,
     uplink: Uplink,
     device: Option<device::Device>,
+    removals: Removals,
 }
 
 impl Overlay {
@@ -95,9 +96,11 @@ impl Overlay {
         sysctl::forward(all().any(|network| matches!(network, IpNet::V6(_))))?;
         sysctl::accept_detours(&uplink.name)?;
         let device = device::ensure(&kernel, config.backend, &uplink, &config.pod_cidrs).await?;
-        let overlay = Self { kernel, backend: config.backend, uplink, device };
+        let rules = Nftables::open()?;
+        let removals = rules.removals()?;
+        let overlay = Self { kernel, backend: config.backend, uplink, device, removals };
         guard::routes(&overlay.kernel, &config, overlay.link()).await?;
-        Nftables::open()?.apply(&guard::rules(&config)).await?;
+        rules.apply(&guard::rules(&config)).await?;
         Ok(overlay)
     }
 
@@ -115,10 +118,13 @@ impl Overlay {
         self.uplink.address
     }
 
-    /// Waits until this must be opened anew: the uplink has another MTU or another link has the node's address now, or it
-    /// went and came back. An address that only goes is waited for. Cancel safe.
+    /// Waits until this must be opened anew: the uplink has another MTU, another link has the node's address now, or it
+    /// went and came back; or somebody removed our rules. An address that only goes is waited for. Cancel safe.
     pub async fn changed(&self) -> Result<(), Error> {
-        uplink::changed(&self.kernel, &self.uplink).await
+        tokio::select! {
+            changed = uplink::changed(&self.kernel, &self.uplink) => changed,
+            removed = self.removals.of(guard::TABLE) => Ok(removed?),
+        }
     }
 
     /// On which the other nodes are.

@@ -42,7 +42,9 @@ const MOST_PODS: u32 = 110;
 /// In nftables: what Services are.
 const SERVICES_TABLE: &str = "skiff-services";
 
-const RUN: &str = "/run/skiff";
+/// What means nothing after a restart of the machine: of the shims, and of the kubelet.
+const SHIMS: &str = "/run/skiff/pods";
+const RUN: &str = "/run/skiff/kubelet";
 const LOGS: &str = "/var/log/pods";
 const REGISTRIES: &str = "/etc/skiff/registries.yaml";
 const RESOLV_CONF: &str = "/etc/resolv.conf";
@@ -141,7 +143,7 @@ impl Agent {
         let parts = Parts {
             caches: self.caches.clone(),
             recorder,
-            pods: oci::Pods::open(Path::new(RUN).join("pods"))?,
+            pods: oci::Pods::open(SHIMS)?,
             images,
             network: pods_network,
         };

@@ -45,14 +45,21 @@ impl Authenticator {
     }
 
     fn of_token(&self, token: &str) -> Option<User> {
+        self.review(token, &[]).map(|(user, _)| user)
+    }
+
+    /// Whose token this is, and for which of the wanted audiences (ours, if none is) it is.
+    pub(crate) fn review(&self, token: &str, wanted: &[&str]) -> Option<(User, Vec<String>)> {
         let claims = self.issuer.claims(token, Timestamp::now());
         let claims = claims.inspect_err(|why| debug!(%why, "a token is refused")).ok()?;
-        let ours = claims["aud"].as_array()?.iter().any(|audience| audience == self.issuer.url());
-        if ours { self.account(&claims) } else { None }
+        let wanted = if wanted.is_empty() { &[self.issuer.url()] } else { wanted };
+        let named = claims["aud"].as_array()?.iter().filter_map(Value::as_str);
+        let audiences: Vec<String> = named.filter(|named| wanted.contains(named)).map(Into::into).collect();
+        if audiences.is_empty() { None } else { Some((self.account(&claims)?, audiences)) }
     }
 
     /// The account that claims name, while it, and what they are bound to, are the same.
-    pub(crate) fn account(&self, claims: &Value) -> Option<User> {
+    fn account(&self, claims: &Value) -> Option<User> {
         let bound = &claims["kubernetes.io"];
         let namespace = bound["namespace"].as_str()?;
         let account = &bound["serviceaccount"];

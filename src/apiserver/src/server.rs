@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use api::kinds::{Part, Verb};
+use api::selector::FieldSelector;
 use api::status::{self, Status};
 use bytes::Bytes;
 use http::request::Parts;
@@ -19,14 +20,14 @@ use transport::tunnel::Tunnels;
 
 use crate::answer::{self, Answer};
 use crate::authenticate::Authenticator;
-use crate::authorize::{Attempt, Authorizer};
+use crate::authorize::{Access, Attempt, Authorizer};
 use crate::body::{Body, Incoming};
 use crate::form::{self, Form};
 use crate::issuer::Issuer;
 use crate::nodes::{self, Nodes};
 use crate::request::{Accept, Content, Query, Request, Target};
 use crate::user::User;
-use crate::{discovery, health, openapi, subresource, verb, version, view};
+use crate::{discovery, health, impersonate, openapi, review, subresource, verb, version, view};
 
 /// The largest body that is read, as upstream.
 const LARGEST_BODY: usize = 3 << 20;
@@ -40,7 +41,7 @@ struct Shared {
     store: Store,
     issuer: Arc<Issuer>,
     authenticator: Authenticator,
-    authorizer: Authorizer,
+    authorizer: Arc<Authorizer>,
     tunnels: Tunnels,
     streams: Carrier,
 }
@@ -51,7 +52,7 @@ impl ApiServer {
         Self(Arc::new(Shared {
             authenticator: Authenticator { store: store.clone(), issuer: issuer.clone() },
             issuer,
-            authorizer: Authorizer::new(store.clone()),
+            authorizer: Arc::new(Authorizer::new(store.clone())),
             tunnels: Tunnels::default(),
             streams: Carrier::default(),
             store,
@@ -98,6 +99,7 @@ impl Shared {
             return health::answer(endpoint, check.as_deref(), parts.uri.query().unwrap_or_default());
         }
         let user = self.authenticator.user(&parts.extensions, &parts.headers)?;
+        let user = impersonate::user(user, &parts.headers, &self.authorizer)?;
         let Target::Resource(resource) = target else {
             self.check(&user, &Attempt::Path { verb: path_verb(&parts.method), path: parts.uri.path() })?;
             return self.describe(&target, &parts);
@@ -124,8 +126,9 @@ impl Shared {
             view: None,
             body: Bytes::new(),
             user,
+            rights: self.authorizer.clone(),
         };
-        self.check(&request.user, &attempt(&request))?;
+        self.check(&request.user, &attempt(&request, &request.query.selection()?.fields))?;
         let body = sent.read(request.kind(), read(body).await?)?;
         let asked = request.kind();
         let request = Request { body, ..request }.of_stored()?;
@@ -146,7 +149,7 @@ impl Shared {
             return Ok(());
         }
         let (subject, name) = match *attempt {
-            Attempt::Resource { group, resource, name, .. } => {
+            Attempt::Resource(Access { group, resource, name, .. }) => {
                 (status::Resource { group, name: resource }, name.unwrap_or_default())
             }
             Attempt::Path { .. } => (status::Resource { group: "", name: "" }, ""),
@@ -188,6 +191,9 @@ impl Shared {
             (verb, Part::Main) => {
                 self.allowed_by_kind(&request, verb)?;
                 match verb {
+                    "create" if review::answers(request.kind()) => {
+                        review::answer(&self.authenticator, &request)
+                    }
                     "create" if (request.kind().group, request.kind().kind) == ("", "Binding") => {
                         subresource::binding::create_named(store, &request).await
                     }
@@ -232,8 +238,8 @@ fn program(headers: &HeaderMap) -> String {
     if name.is_empty() { "unknown".into() } else { name }
 }
 
-fn attempt(request: &Request) -> Attempt<'_> {
-    Attempt::Resource {
+fn attempt<'a>(request: &'a Request, selected: &'a FieldSelector) -> Attempt<'a> {
+    Attempt::Resource(Access {
         verb: request.verb(),
         group: request.kind().group,
         resource: request.kind().plural,
@@ -243,8 +249,9 @@ fn attempt(request: &Request) -> Attempt<'_> {
             "Namespace" if request.kind().group.is_empty() => request.resource.name.as_deref(),
             _ => request.namespace(),
         },
-        name: request.resource.name.as_deref(),
-    }
+        name: request.resource.name.as_deref().or_else(|| selected.exact("metadata.name")),
+        node: selected.exact("spec.nodeName"),
+    })
 }
 
 fn path_verb(method: &Method) -> &'static str {

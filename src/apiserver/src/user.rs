@@ -28,8 +28,16 @@ impl User {
 
     /// A service account, as its tokens name it.
     pub fn service_account(namespace: &str, name: &str) -> Self {
-        let groups = ["system:serviceaccounts".to_string(), format!("system:serviceaccounts:{namespace}")];
-        Self::new(format!("system:serviceaccount:{namespace}:{name}"), groups)
+        Self::new(format!("system:serviceaccount:{namespace}:{name}"), Self::groups_of_accounts(namespace))
+    }
+
+    pub(crate) fn groups_of_accounts(namespace: &str) -> [String; 2] {
+        ["system:serviceaccounts".to_string(), format!("system:serviceaccounts:{namespace}")]
+    }
+
+    /// Namespace and name of a service account.
+    pub(crate) fn account(name: &str) -> Option<(&str, &str)> {
+        name.strip_prefix("system:serviceaccount:")?.split_once(':')
     }
 
     /// Whom a client certificate (DER) stands for: the common name is the user, each organization a group. Whoever took

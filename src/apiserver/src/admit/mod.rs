@@ -6,9 +6,12 @@
 
 mod default_class;
 mod default_toleration;
+mod escalation;
 mod in_use;
 mod namespace;
+mod node_restriction;
 mod priority;
+mod runtime_class;
 mod service_account;
 mod taint_nodes;
 
@@ -49,10 +52,18 @@ const CHANGES: &[Change] = &[
     default_toleration::change,
     default_class::of_claim,
     in_use::change,
+    runtime_class::change,
     default_class::of_ingress,
 ];
 
-const JUDGES: &[Judge] = &[namespace::judge, service_account::judge, priority::judge];
+const JUDGES: &[Judge] = &[
+    namespace::judge,
+    service_account::judge,
+    node_restriction::judge,
+    priority::judge,
+    runtime_class::judge,
+    escalation::judge,
+];
 
 impl Attempt<'_> {
     pub(crate) fn change(&self, object: &mut Value) -> Result<(), Status> {

@@ -1,6 +1,9 @@
-//! May this user do that? RBAC, decided on a policy in memory that follows the store.
+//! May this user do that? Nodes, by the pods that they run; everybody by RBAC, on a policy in memory that follows the store.
 
+mod escalation;
+mod node;
 mod policy;
+mod references;
 mod rule;
 
 use std::sync::{Arc, PoisonError, RwLock};
@@ -8,24 +11,53 @@ use std::sync::{Arc, PoisonError, RwLock};
 use store::{RevisionError, Store, Watch, WatchError};
 use tracing::warn;
 
+pub(crate) use self::escalation::{quoted, uncovered};
+use self::node::Nodes;
+pub(crate) use self::node::name_of as node_of;
 use self::policy::{BINDINGS, CLUSTER_BINDINGS, CLUSTER_ROLES, Policy, ROLES};
-pub(crate) use self::rule::Attempt;
+pub(crate) use self::references::{Referred, of_pod as references_of};
+pub(crate) use self::rule::{Access, Attempt, RoleRef, Rule};
 use crate::user::{MASTERS, User};
 
 #[derive(Debug)]
 pub(crate) struct Authorizer {
     store: Store,
     policy: RwLock<Arc<Policy>>,
+    nodes: Nodes,
 }
 
 impl Authorizer {
     pub(crate) fn new(store: Store) -> Self {
         let policy = RwLock::new(Arc::new(Policy::read(&store)));
-        Self { store, policy }
+        Self { nodes: Nodes::new(store.clone()), store, policy }
     }
 
     pub(crate) fn allows(&self, user: &User, attempt: &Attempt<'_>) -> bool {
-        user.is_in(MASTERS) || self.current().allows(user, attempt)
+        let policy = self.current();
+        user.is_in(MASTERS) || self.nodes.allow(&policy, user, attempt) || policy.allows(user, attempt)
+    }
+
+    /// Why it is allowed; nothing where no binding is the reason.
+    pub(crate) fn reason(&self, user: &User, attempt: &Attempt<'_>) -> String {
+        if user.is_in(MASTERS) {
+            String::new()
+        } else {
+            self.current().reason(user, attempt).unwrap_or_default()
+        }
+    }
+
+    /// All that a user may do in a namespace, or everywhere.
+    pub(crate) fn rules_for(&self, user: &User, namespace: Option<&str>) -> Vec<Rule> {
+        if user.is_in(MASTERS) {
+            Rule::everything().into()
+        } else {
+            self.current().rules_for(user, namespace)
+        }
+    }
+
+    /// What a role allows that a binding in `namespace` refers to, if it is there.
+    pub(crate) fn rules_of(&self, role: &RoleRef, namespace: Option<&str>) -> Option<Vec<Rule>> {
+        self.current().rules_of(role, namespace).map(|rules| rules.to_vec())
     }
 
     fn current(&self) -> Arc<Policy> {
@@ -80,7 +112,7 @@ impl Attempt<'_> {
         let who = &user.name;
         match *self {
             Attempt::Path { verb, path } => format!("User \"{who}\" cannot {verb} path \"{path}\""),
-            Attempt::Resource { verb, group, resource, subresource, namespace, .. } => {
+            Attempt::Resource(Access { verb, group, resource, subresource, namespace, .. }) => {
                 let resource = match subresource {
                     Some(subresource) => format!("{resource}/{subresource}"),
                     None => resource.to_string(),
@@ -133,14 +165,9 @@ mod tests {
     }
 
     fn get_pod<'a>(namespace: Option<&'a str>) -> Attempt<'a> {
-        Attempt::Resource {
-            verb: "get",
-            group: "",
-            resource: "pods",
-            subresource: None,
-            namespace,
-            name: Some("x"),
-        }
+        let access =
+            Access { verb: "get", resource: "pods", namespace, name: Some("x"), ..Access::default() };
+        Attempt::Resource(access)
     }
 
     #[tokio::test]

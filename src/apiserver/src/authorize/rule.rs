@@ -1,83 +1,91 @@
 //! RBAC's own objects, as far as a decision needs them, and what a rule allows.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", default)]
-pub(super) struct Rule {
-    pub(super) verbs: Vec<String>,
-    pub(super) api_groups: Vec<String>,
-    pub(super) resources: Vec<String>,
-    pub(super) resource_names: Vec<String>,
-    #[serde(rename = "nonResourceURLs")]
-    pub(super) paths: Vec<String>,
+pub(crate) struct Rule {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) verbs: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) api_groups: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) resources: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) resource_names: Vec<String>,
+    #[serde(rename = "nonResourceURLs", skip_serializing_if = "Vec::is_empty")]
+    pub(crate) paths: Vec<String>,
 }
 
 /// A Role or a ClusterRole.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Role {
-    pub(super) metadata: Named,
+pub(crate) struct Role {
+    pub(crate) metadata: Named,
     /// Null where someone wrote `rules: null`.
-    pub(super) rules: Option<Vec<Rule>>,
+    pub(crate) rules: Option<Vec<Rule>>,
 }
 
 /// A RoleBinding or a ClusterRoleBinding.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub(super) struct Binding {
-    pub(super) metadata: Named,
-    pub(super) subjects: Option<Vec<Subject>>,
-    pub(super) role_ref: RoleRef,
+pub(crate) struct Binding {
+    pub(crate) metadata: Named,
+    pub(crate) subjects: Option<Vec<Subject>>,
+    pub(crate) role_ref: RoleRef,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Named {
-    pub(super) name: String,
-    pub(super) namespace: String,
+pub(crate) struct Named {
+    pub(crate) name: String,
+    pub(crate) namespace: String,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(default)]
-pub(super) struct Subject {
-    pub(super) kind: String,
-    pub(super) name: String,
-    pub(super) namespace: String,
+pub(crate) struct Subject {
+    pub(crate) kind: String,
+    pub(crate) name: String,
+    pub(crate) namespace: String,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct RoleRef {
-    pub(super) kind: String,
-    pub(super) name: String,
+pub(crate) struct RoleRef {
+    pub(crate) kind: String,
+    pub(crate) name: String,
 }
 
 /// What somebody wants to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Attempt<'a> {
-    Resource {
-        verb: &'a str,
-        group: &'a str,
-        resource: &'a str,
-        subresource: Option<&'a str>,
-        namespace: Option<&'a str>,
-        name: Option<&'a str>,
-    },
-    Path {
-        verb: &'a str,
-        path: &'a str,
-    },
+    Resource(Access<'a>),
+    Path { verb: &'a str, path: &'a str },
+}
+
+/// A verb on objects.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Access<'a> {
+    pub(crate) verb: &'a str,
+    pub(crate) group: &'a str,
+    pub(crate) resource: &'a str,
+    pub(crate) subresource: Option<&'a str>,
+    pub(crate) namespace: Option<&'a str>,
+    /// Of a list too, where a field selector leaves but one.
+    pub(crate) name: Option<&'a str>,
+    /// The node whose pods a list is limited to by its field selector.
+    pub(crate) node: Option<&'a str>,
 }
 
 impl Rule {
-    pub(super) fn allows(&self, attempt: &Attempt<'_>) -> bool {
+    pub(crate) fn allows(&self, attempt: &Attempt<'_>) -> bool {
         match *attempt {
-            Attempt::Resource { verb, group, resource, subresource, name, .. } => {
-                has(&self.verbs, verb)
-                    && has(&self.api_groups, group)
-                    && self.names_resource(resource, subresource)
-                    && self.names_object(name)
+            Attempt::Resource(access) => {
+                has(&self.verbs, access.verb)
+                    && has(&self.api_groups, access.group)
+                    && self.names_resource(access.resource, access.subresource)
+                    && self.names_object(access.name)
             }
             Attempt::Path { verb, path } => {
                 has(&self.verbs, verb) && self.paths.iter().any(|pattern| matches_path(pattern, path))
@@ -129,7 +137,7 @@ mod tests {
         subresource: Option<&'a str>,
         name: Option<&'a str>,
     ) -> Attempt<'a> {
-        Attempt::Resource { verb, group: "", resource, subresource, namespace: None, name }
+        Attempt::Resource(Access { verb, resource, subresource, name, ..Access::default() })
     }
 
     #[test]
@@ -138,14 +146,8 @@ mod tests {
         assert!(pods.allows(&on("get", "pods", None, Some("a"))));
         assert!(!pods.allows(&on("list", "pods", None, None)));
         assert!(!pods.allows(&on("get", "pods", Some("log"), Some("a"))), "a subresource is named by itself");
-        let apps = Attempt::Resource {
-            verb: "get",
-            group: "apps",
-            resource: "pods",
-            subresource: None,
-            namespace: None,
-            name: None,
-        };
+        let apps =
+            Attempt::Resource(Access { verb: "get", group: "apps", resource: "pods", ..Access::default() });
         assert!(!pods.allows(&apps));
         let logs = rule(json!({"verbs": ["*"], "apiGroups": ["*"], "resources": ["pods/log", "*/scale"]}));
         assert!(logs.allows(&on("get", "pods", Some("log"), None)));

@@ -19,7 +19,7 @@ use transport::tunnel::Tunnels;
 use self::forward::{Outgoing, forward};
 use self::route::{Place, Route};
 use crate::answer::{self, Answer};
-use crate::authorize::{Attempt, Authorizer};
+use crate::authorize::{Access, Attempt, Authorizer};
 use crate::body::Incoming;
 use crate::request::Resource;
 use crate::user::User;
@@ -69,14 +69,15 @@ impl Nodes<'_> {
     }
 
     fn check(&self, verb: &str, resource: &Resource, user: &User) -> Result<(), Status> {
-        let attempt = Attempt::Resource {
+        let attempt = Attempt::Resource(Access {
             verb,
             group: resource.kind.group,
             resource: resource.kind.plural,
             subresource: resource.subresource_name(),
             namespace: resource.namespace.as_deref(),
             name: resource.name.as_deref(),
-        };
+            node: None,
+        });
         if self.authorizer.allows(user, &attempt) {
             return Ok(());
         }

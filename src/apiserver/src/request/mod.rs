@@ -5,6 +5,8 @@ pub(crate) mod content;
 pub(crate) mod query;
 pub(crate) mod target;
 
+use std::sync::Arc;
+
 use api::kinds::Kind;
 use api::status::{self, Status};
 use bytes::Bytes;
@@ -14,10 +16,11 @@ pub(crate) use self::accept::Accept;
 pub(crate) use self::content::Content;
 pub(crate) use self::query::Query;
 pub(crate) use self::target::{Resource, Target};
+use crate::authorize::{Access, Attempt, Authorizer};
 use crate::user::User;
 
 /// A request for objects, after its body was read.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Request {
     pub(crate) method: Method,
     pub(crate) resource: Resource,
@@ -30,6 +33,8 @@ pub(crate) struct Request {
     pub(crate) user: User,
     /// The program that asks, as far as it says.
     pub(crate) program: String,
+    /// What else the user may do.
+    pub(crate) rights: Arc<Authorizer>,
 }
 
 impl Request {
@@ -77,6 +82,11 @@ impl Request {
             Method::DELETE => "deletecollection",
             _ => "",
         }
+    }
+
+    /// Whether the user may also do this.
+    pub(crate) fn may(&self, access: Access<'_>) -> bool {
+        self.rights.allows(&self.user, &Attempt::Resource(access))
     }
 
     pub(crate) fn not_found(&self) -> Status {

@@ -5,7 +5,7 @@ use api::status::Status;
 use percent_encoding::percent_decode_str;
 
 /// The options of every verb; each reads those it knows.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Query {
     pairs: Vec<(String, String)>,
 }

@@ -3,12 +3,14 @@
 use api::field::{Errors, FieldError, Node};
 use api::kinds::{self, Subresource};
 use api::status::{self, Status};
-use api::value::{at, int, list, members, object, remove, text};
+use api::value::{at, int, list, members, object, text};
 use http::StatusCode;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use store::Store;
 
+use super::condition;
+use crate::admit::{Attempt, Operation};
 use crate::answer::{self, Answer};
 use crate::object::stored;
 use crate::request::{Request, Resource};
@@ -53,6 +55,7 @@ async fn bind(store: &Store, request: &Request, pod: &Resource, sent: body::Sent
         ));
     }
     validate(&binding)?;
+    Attempt { store, request, operation: Operation::Create }.judge(&binding)?;
     label(store, &mut binding);
     let now = Timestamp::now();
     rewrite(store, pod, request.query.dry_run()?, |old| {
@@ -144,29 +147,10 @@ fn place(pod: &mut Value, binding: &Value, now: Timestamp) {
     }
     if let Some(status) = object(pod, "status") {
         status.remove("nominatedNodeName");
-        let conditions = status.entry("conditions").or_insert_with(|| json!([]));
-        scheduled(conditions, generation, now);
-    }
-}
-
-/// Sets `PodScheduled`; the time stays where it was true before.
-fn scheduled(conditions: &mut Value, generation: i64, now: Timestamp) {
-    let Some(conditions) = conditions.as_array_mut() else { return };
-    let now = Timestamp::from_second(now.as_second()).unwrap_or(now).to_string();
-    let mut condition =
-        json!({"type": "PodScheduled", "status": "True", "lastProbeTime": null, "lastTransitionTime": now});
-    if generation > 0 {
-        condition["observedGeneration"] = generation.into();
-    }
-    match conditions.iter_mut().find(|known| text(known, "type") == "PodScheduled") {
-        Some(known) => {
-            if text(known, "status") == "True"
-                && let Some(since) = remove(known, "lastTransitionTime")
-            {
-                condition["lastTransitionTime"] = since;
-            }
-            *known = condition;
+        let mut scheduled = json!({"type": "PodScheduled", "status": "True", "lastProbeTime": null});
+        if generation > 0 {
+            scheduled["observedGeneration"] = generation.into();
         }
-        None => conditions.push(condition),
+        condition::set(status.entry("conditions").or_insert_with(|| json!([])), scheduled, now);
     }
 }

@@ -9,6 +9,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use store::Store;
 
+use super::condition::whole_seconds;
+use crate::admit::{Attempt, Operation};
 use crate::answer::{self, Answer};
 use crate::issuer::{Grant, Issuer, Reference};
 use crate::object::stored;
@@ -36,6 +38,7 @@ pub(crate) fn create(
     let now = Timestamp::now();
     complete(&mut review, issuer, namespace, request.name(), now);
     validate(&review, namespace, request.name())?;
+    Attempt { store, request, operation: Operation::Create }.judge(&review)?;
     let bound = Bound::of(store, at(&review, "spec.boundObjectRef"), namespace, request.name())?;
     let (seconds, warn_after) = life(&review, issuer, &bound);
     let grant = Grant {
@@ -189,8 +192,4 @@ fn find(store: &Store, plural: &str, namespace: Option<&str>, name: &str) -> Res
     let missing = || Status::not_found(status::Resource { group: "", name: kind.plural }, name);
     let entry = store.get(&stored::key(kind, namespace, name)).ok_or_else(missing)?;
     serde_json::from_slice(entry.value()).map_err(|error| answer::damaged(&entry, &error))
-}
-
-fn whole_seconds(time: Timestamp) -> String {
-    Timestamp::from_second(time.as_second()).unwrap_or(time).to_string()
 }

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use store::{InMemory, Limits, Store};
 use tower::ServiceExt;
 
+mod access;
 mod admission;
 mod nodes;
 mod protobuf;

@@ -165,3 +165,65 @@ async fn tokens_are_bound_to_what_is_there() {
     assert_eq!(claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap(), 3607);
     assert_eq!(claims["aud"], json!(["vault"]));
 }
+
+#[tokio::test]
+async fn an_eviction_asks_the_budget() {
+    let api = Api::start().await;
+    account(&api).await;
+    let budgets = "/apis/policy/v1/namespaces/shop/poddisruptionbudgets";
+    let budget = json!({"metadata": {"name": "least"}, "spec": {"minAvailable": 1, "selector": {"matchLabels": {"app": "web"}}}});
+    let (code, budget) = api.post(budgets, budget).await;
+    assert_eq!(code, 201, "{budget}");
+    let running = async |name: &str| {
+        let pod = json!({"metadata": {"name": name, "labels": {"app": "web"}},
+            "spec": {"nodeName": "n", "containers": [{"name": "a", "image": "i"}], "terminationGracePeriodSeconds": 0}});
+        let (_, mut pod) = api.post(PODS, pod).await;
+        pod["status"] = json!({"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]});
+        let (code, answer) = api.put(&format!("{PODS}/{name}/status"), pod).await;
+        assert_eq!(code, 200, "{answer}");
+    };
+    let allow = async |disruptions: i64| {
+        let (_, mut budget) = api.get(&format!("{budgets}/least")).await;
+        budget["status"] = json!({"observedGeneration": 1, "disruptionsAllowed": disruptions, "currentHealthy": 1 + disruptions,
+            "desiredHealthy": 1, "expectedPods": 2});
+        let (code, answer) = api.put(&format!("{budgets}/least/status"), budget).await;
+        assert_eq!(code, 200, "{answer}");
+    };
+    let evict = async |name: &str, options: Value| {
+        let eviction = json!({"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name}, "deleteOptions": options});
+        api.post(&format!("{PODS}/{name}/eviction"), eviction).await
+    };
+    running("a").await;
+    running("b").await;
+    let (code, early) = evict("a", json!(null)).await;
+    assert_eq!(
+        (code, &early["details"]["causes"][0]["message"]),
+        (429, &json!("The disruption budget least is still being processed by the server."))
+    );
+    allow(0).await;
+    let (code, refused) = evict("a", json!(null)).await;
+    assert_eq!((code, &refused["reason"]), (429, &json!("TooManyRequests")));
+    assert_eq!(refused["message"], "Cannot evict pod as it would violate the pod's disruption budget.");
+    assert_eq!(
+        refused["details"]["causes"][0],
+        json!({"reason": "DisruptionBudget", "message": "The disruption budget least needs 1 healthy pods and has 1 currently"})
+    );
+    allow(1).await;
+    assert_eq!(evict("a", json!({"dryRun": ["All"]})).await.0, 201);
+    assert_eq!(api.get(&format!("{PODS}/a")).await.0, 200);
+    let (code, done) = evict("a", json!(null)).await;
+    assert_eq!((code, &done["status"]), (201, &json!("Success")));
+    assert_eq!(api.get(&format!("{PODS}/a")).await.0, 404);
+    let (_, after) = api.get(&format!("{budgets}/least")).await;
+    assert_eq!(after["status"]["disruptionsAllowed"], 0);
+    assert!(after["status"]["disruptedPods"]["a"].is_string());
+    assert_eq!(evict("b", json!(null)).await.0, 429, "the last disruption is taken");
+    let held = json!({"gracePeriodSeconds": 30, "preconditions": {"uid": "another"}});
+    allow(1).await;
+    assert_eq!(evict("b", held).await.0, 409);
+    let (_, mut pod) = api.get(&format!("{PODS}/b")).await;
+    pod["status"]["phase"] = "Failed".into();
+    assert_eq!(api.put(&format!("{PODS}/b/status"), pod).await.0, 200);
+    allow(0).await;
+    assert_eq!(evict("b", json!(null)).await.0, 201, "who has ended disrupts nobody");
+}

@@ -29,10 +29,10 @@ fn kubectl<const N: usize>(host: &Host, arguments: [&str; N]) -> Result<Command>
     Ok(lab::kubectl(host, VERSION)?.args(arguments))
 }
 
-/// A ConfigMap, from a file: `kubectl create configmap` of this version sends protobuf, which the server does not read yet.
-fn make(host: &Host, name: &str, data: &str) -> Result<String> {
-    let object = format!("{{apiVersion: v1, kind: ConfigMap, metadata: {{name: {name}}}, data: {data}}}");
-    kubectl(host, ["create", "-f", "-"])?.stdin(object).ok()
+/// A ConfigMap with these entries.
+fn make(host: &Host, name: &str, entries: &[&str]) -> Result<String> {
+    let entries = entries.iter().map(|entry| format!("--from-literal={entry}"));
+    kubectl(host, ["create", "configmap", name])?.args(entries).ok()
 }
 
 #[test]
@@ -61,7 +61,7 @@ fn objects_are_made_changed_and_deleted_by_kubectl() -> Result<()> {
     let lab = Lab::new()?;
     let host = lab.host("a")?;
     let _server = server(&host)?;
-    make(&host, "page", "{index.html: hello}")?;
+    make(&host, "page", &["index.html=hello"])?;
     let page = kubectl(&host, ["get", "configmap", "page", "-o", "jsonpath={.data.index\\.html}"])?.ok()?;
     assert_eq!(page, "hello");
     assert!(kubectl(&host, ["apply", "-f", "-"])?.stdin(WEB).ok()?.contains("web created"));
@@ -122,11 +122,11 @@ fn what_was_acknowledged_is_there_after_kill_and_power_cut() -> Result<()> {
     let lab = Lab::new()?;
     let host = lab.host("a")?;
     let server = server(&host)?;
-    make(&host, "before-kill", "{}")?;
+    make(&host, "before-kill", &[])?;
     server.kill()?;
     server.restart()?;
     server.wait_line(|line| line.ends_with(" ready"), PATIENCE)?;
-    make(&host, "before-cut", "{}")?;
+    make(&host, "before-cut", &[])?;
     host.pull_plug()?;
     host.boot()?;
     server.restart()?;

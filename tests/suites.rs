@@ -7,5 +7,6 @@ mod measure_lab;
 mod network_lab;
 mod power_lab;
 mod process_lab;
+mod protobuf;
 mod pull;
 mod workspace;

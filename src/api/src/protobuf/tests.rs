@@ -175,3 +175,41 @@ fn any_object_of_any_kind_survives() {
         round_trip.unwrap_or_else(|error| panic!("{}: {error}", kind.kind));
     }
 }
+
+#[test]
+fn a_message_may_nest_only_so_deep() {
+    let wrapped = |tag: &[u8], message: Vec<u8>| {
+        let mut outer = tag.to_vec();
+        varint(&mut outer, message.len() as u64);
+        outer.extend(message);
+        outer
+    };
+    let definition = |depth: usize| {
+        // spec.versions[].schema.openAPIV3Schema, and so many `not`s in it.
+        let not = |inner, _| wrapped(&[0xe2, 0x01], inner);
+        let schema = (0..depth).fold(Vec::new(), not);
+        let spec = [0x0a, 0x22, 0x3a].into_iter().fold(schema, |inner, tag| wrapped(&[tag], inner));
+        let raw = wrapped(&[0x12], spec);
+        let kind = wrapped(&[0x12], b"CustomResourceDefinition".to_vec());
+        let types = [wrapped(&[0x0a], b"apiextensions.k8s.io/v1".to_vec()), kind].concat();
+        [b"k8s\0".to_vec(), wrapped(&[0x0a], types), wrapped(&[0x12], raw)].concat()
+    };
+    let shallow = decode(&definition(3)).unwrap();
+    let schema = &shallow["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
+    assert!(schema["not"]["not"]["not"].is_object(), "{shallow}");
+    assert!(matches!(decode(&definition(1000)), Err(Error::Depth)));
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_it_panic(
+        at in 0_usize..200, byte: u8, cut in 0_usize..200, rest in prop::collection::vec(proptest::arbitrary::any::<u8>(), 0..64),
+    ) {
+        let mut bytes = hex(WEB);
+        let at = at % bytes.len();
+        bytes[at] = byte;
+        bytes.truncate(bytes.len() - cut.min(bytes.len() - 4));
+        bytes.extend(rest);
+        let _ = decode(&bytes);
+    }
+}

@@ -33,6 +33,7 @@ pub mod referenced;
 mod resources;
 mod sandbox;
 mod saved;
+pub mod server;
 mod signal;
 mod status;
 pub mod volumes;

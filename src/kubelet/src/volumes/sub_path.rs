@@ -11,9 +11,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Component, Path, PathBuf};
 
+use ring::digest::{SHA256, digest};
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, fchmod, mkdirat, openat2};
 use rustix::mount::{MoveMountFlags, OpenTreeFlags, UnmountFlags, move_mount, open_tree, unmount};
-use sha2::{Digest, Sha256};
 
 #[derive(Debug, thiserror::Error)]
 pub enum SubPathError {
@@ -62,7 +62,7 @@ fn check(sub_path: &str) -> Result<(), SubPathError> {
 
 /// A file name of its own for each sub-path.
 fn name(sub_path: &str) -> String {
-    Sha256::digest(sub_path.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    digest(&SHA256, sub_path.as_bytes()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Opens it, and makes what is missing as folders like the volume's own.

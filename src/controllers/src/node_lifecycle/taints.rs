@@ -66,8 +66,9 @@ fn wanted(node: &Node, given_up: bool) -> Vec<(&'static str, &'static str)> {
             }
         }
     }
-    // A node that has said nothing yet came with this taint, and keeps it.
-    if !conditions.iter().any(|one| one.type_ == "Ready") {
+    // A node that has said nothing yet comes with this taint, and keeps it unless somebody takes it away.
+    let silent = !conditions.iter().any(|one| one.type_ == "Ready");
+    if silent && current(node).iter().any(|taint| taint.key == NOT_READY && taint.effect == NO_SCHEDULE) {
         wanted.push((NOT_READY, NO_SCHEDULE));
     }
     if node.spec.as_ref().and_then(|spec| spec.unschedulable).unwrap_or_default() {
@@ -106,6 +107,7 @@ mod tests {
         assert_eq!(after(&ready, false), Some(vec!["example.com/gpu:NoExecute".into()]));
         let silent = node(&[], json!({"taints": [taint(NOT_READY, NO_SCHEDULE)]}));
         assert_eq!(after(&silent, false), None);
+        assert_eq!(after(&node(&[], json!({})), false), None);
     }
 
     #[test]

@@ -8,4 +8,6 @@ mod daemons;
 mod garbage;
 mod jobs;
 mod namespaces;
+mod nodes;
 mod services;
+mod sets;

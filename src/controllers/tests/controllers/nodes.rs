@@ -59,7 +59,7 @@ async fn pods_that_do_not_tolerate_what_becomes_of_their_node_go() {
         spec["tolerations"] = tolerations;
         json!({"metadata": {"name": name}, "spec": spec})
     };
-    let tolerate = |seconds: Option<i64>| json!([{"key": "maintenance", "operator": "Exists", "tolerationSeconds": seconds}]);
+    let tolerate = |seconds: Option<i64>| json!([{"key": "maintenance", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": seconds}]);
     cluster.create::<Pod>(pod("fragile", json!([]))).await;
     cluster.create::<Pod>(pod("patient", tolerate(Some(1)))).await;
     cluster.create::<Pod>(pod("tough", tolerate(None))).await;

@@ -165,8 +165,8 @@ impl<'s> Reader<'s> {
             Scalar::String => wire.text(self.name)?.into(),
             Scalar::Bytes => STANDARD.encode(self.bytes(wire)?).into(),
             Scalar::Bool => (wire.varint(self.name)? != 0).into(),
-            Scalar::Int32 => (wire.varint(self.name)? as i32).into(),
-            Scalar::Int64 => (wire.varint(self.name)? as i64).into(),
+            Scalar::Int32 => wire.int(self.name)?.into(),
+            Scalar::Int64 => wire.long(self.name)?.into(),
             Scalar::Number => match wire {
                 Wire::Fixed64(bits) => self.double(f64::from_bits(bits))?,
                 _ => return Err(Error::WireType(self.name.into())),
@@ -181,6 +181,7 @@ impl<'s> Reader<'s> {
     fn double(self, value: f64) -> Result<Value, Error> {
         const EXACT: f64 = (1_u64 << 53) as f64;
         if value.fract() == 0.0 && value.abs() < EXACT {
+            #[expect(clippy::cast_possible_truncation, reason = "whole, and small enough")]
             return Ok((value as i64).into());
         }
         Number::from_f64(value).map(Value::Number).ok_or_else(|| Error::Value(self.name.into()))
@@ -201,7 +202,7 @@ impl<'s> Reader<'s> {
         for field in Fields(bytes) {
             match field? {
                 (1, wire) => is_text = wire.varint(self.name)? != 0,
-                (2, wire) => int = wire.varint(self.name)? as i32,
+                (2, wire) => int = wire.int(self.name)?,
                 (3, wire) => text = wire.text(self.name)?,
                 _ => {}
             }
@@ -217,8 +218,8 @@ impl<'s> Reader<'s> {
         let (mut seconds, mut nanoseconds) = (0, 0);
         for field in Fields(bytes) {
             match field? {
-                (1, wire) => seconds = wire.varint(self.name)? as i64,
-                (2, wire) => nanoseconds = wire.varint(self.name)? as i32,
+                (1, wire) => seconds = wire.long(self.name)?,
+                (2, wire) => nanoseconds = wire.int(self.name)?,
                 _ => {}
             }
         }

@@ -232,8 +232,8 @@ impl Seed<'_, '_> {
         };
         wire::at(self.out, self.place, |out, number| {
             wire::delimited(out, number, |out| {
-                wire::number(out, 1, seconds as u64);
-                wire::number(out, 2, nanoseconds as u64);
+                wire::number(out, 1, seconds.cast_unsigned());
+                wire::number(out, 2, nanoseconds.cast_unsigned());
             });
         });
         Ok(())
@@ -276,7 +276,7 @@ impl<'de> Visitor<'de> for Seed<'_, '_> {
         match self.node.shape() {
             Shape::Scalar(Scalar::Number) => self.double(value as f64),
             // A negative number is as long as the longest.
-            _ => self.varint(value as u64, "a number"),
+            _ => self.varint(value.cast_unsigned(), "a number"),
         }
     }
 

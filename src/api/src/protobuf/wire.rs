@@ -36,6 +36,16 @@ impl<'a> Wire<'a> {
             _ => Err(Error::WireType(field.into())),
         }
     }
+
+    pub(super) fn long(self, field: &str) -> Result<i64, Error> {
+        self.varint(field).map(u64::cast_signed)
+    }
+
+    /// What is too large for it loses its upper half, as in Go.
+    pub(super) fn int(self, field: &str) -> Result<i32, Error> {
+        let [a, b, c, d, ..] = self.varint(field)?.to_le_bytes();
+        Ok(i32::from_le_bytes([a, b, c, d]))
+    }
 }
 
 /// The fields of a message, in the order in which they lie there.

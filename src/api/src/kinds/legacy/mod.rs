@@ -33,6 +33,7 @@ const ROLES: Hub = ("rbac.authorization.k8s.io", "v1");
 const VOLUMES: Hub = ("storage.k8s.io", "v1");
 
 /// How an object is read and written under an old version.
+#[derive(Clone, Copy)]
 struct Shape {
     to_hub: fn(&mut Value),
     from_hub: fn(&mut Value),

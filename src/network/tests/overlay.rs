@@ -117,18 +117,22 @@ fn out_of_the_cluster_a_pod_has_its_nodes_address() {
 
 #[test]
 fn addresses_of_the_cluster_do_not_leave_by_the_uplink() {
-    let Some([(first, _), (second, _)]) = two_nodes(Backend::default()) else { return };
-    first.machine.output("ip route add default via 192.0.2.2");
-    count(&second.machine, "ip daddr { 10.42.0.0/16, 10.43.0.0/16 }");
-    for place in [&first.pod, &first.machine] {
-        let error = place.run(|| TcpStream::connect("10.42.99.1:80")).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::HostUnreachable, "{error}");
-        // Dropped on the way; a program of the node is told so.
-        let _ = place.run(|| UdpSocket::bind("0.0.0.0:0").unwrap().send_to(b"x", "10.43.0.99:80"));
+    for backend in [Backend::default(), Backend::HostGw] {
+        let Some([(first, _), (second, _)]) = two_nodes(backend) else { return };
+        first.machine.output("ip route add default via 192.0.2.2");
+        // Out there somebody says that he is the Service.
+        second.machine.output("ip address add 10.43.0.99/32 dev uplink");
+        count(&second.machine, "ip daddr { 10.42.0.0/16, 10.43.0.0/16 }");
+        for place in [&first.pod, &first.machine] {
+            let error = place.run(|| TcpStream::connect("10.42.99.1:80")).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::HostUnreachable, "{error}");
+            // Dropped on the way; a program of the node is told so.
+            let _ = place.run(|| UdpSocket::bind("0.0.0.0:0").unwrap().send_to(b"x", "10.43.0.99:80"));
+        }
+        // Whatever was sent before has arrived now.
+        say(&first.machine, &second.machine, "192.0.2.2".parse().unwrap());
+        assert!(!counted(&second.machine), "{}", second.machine.output("nft list table inet test"));
     }
-    // Whatever was sent before has arrived now.
-    say(&first.machine, &second.machine, "192.0.2.2".parse().unwrap());
-    assert!(!counted(&second.machine), "{}", second.machine.output("nft list table inet test"));
 }
 
 #[test]

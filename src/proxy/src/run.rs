@@ -40,7 +40,7 @@ pub struct Context {
     pub ready: ReadySignal,
 }
 
-/// Why routing cannot begin.
+/// Why routing cannot go on.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error(transparent)]
@@ -49,7 +49,7 @@ pub enum Error {
     Flows(#[from] conntrack::Error),
 }
 
-/// Routes the packets of this network namespace to Services, for ever. Ends only if it cannot begin.
+/// Routes the packets of this network namespace to Services, for ever. Ends only if the kernel has no socket for it.
 pub async fn run(context: Context) -> Result<(), Error> {
     let nftables = Nftables::open()?;
     let removals = nftables.removals()?;

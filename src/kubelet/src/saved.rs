@@ -47,6 +47,11 @@ fn mark(pod: &Pod) -> Result<u64, Error> {
     Ok(hasher.finish())
 }
 
+/// One pod as it is on disk, if it is.
+pub(crate) fn read(folder: &Path) -> Option<Pod> {
+    Pod::decode(&fs::read(folder.join(NAME)).ok()?).ok()
+}
+
 /// All pods below `root`. One that cannot be read is told of and left out: the server knows it too.
 pub(crate) fn read_all(root: &Path) -> Vec<Pod> {
     let entries = fs::read_dir(root).into_iter().flatten().flatten();

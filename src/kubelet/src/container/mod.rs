@@ -13,7 +13,7 @@ use oci::{ContainerSpec, Log, PidNamespace, Process, Size, Stdin};
 
 use crate::context::Context;
 use crate::environment::Environment;
-use crate::member::{Kind, Member};
+use crate::member::Member;
 use crate::record;
 use crate::resources::{container_limits, oom_score};
 use crate::sandbox::{self, Ready, hostname, is};

@@ -29,7 +29,7 @@ const ANNOUNCE: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sandbox {
     None,
-    /// Being made or removed, or making it failed and must wait.
+    /// Being made or made sure of, or that failed and must wait.
     Busy,
     Ready,
 }
@@ -220,7 +220,7 @@ impl View<'_> {
         let stops =
             Vec::into_iter(now).filter(idle).map(|member| Action::Stop(member.name().to_owned(), None));
         plan.actions.extend(stops);
-        plan.finished = others.is_empty() && sidecars.is_empty() && self.sandbox != Sandbox::Busy;
+        plan.finished = others.is_empty() && sidecars.is_empty();
     }
 }
 

@@ -69,7 +69,7 @@ pub(super) fn conditions(
 impl Portrait<'_> {
     fn condition(&self, type_: &str, says: Says) -> PodCondition {
         let status = if says.holds { "True" } else { "False" };
-        let old = find(self.pod.status.as_ref(), type_).filter(|old| old.status == status);
+        let old = find(self.before, type_).filter(|old| old.status == status);
         let since = old.and_then(|old| old.last_transition_time.clone());
         PodCondition {
             type_: type_.to_owned(),

@@ -42,6 +42,8 @@ pub(crate) struct Portrait<'a> {
     pub(crate) verdict: Option<&'a Verdict>,
     /// Nothing of it runs and nothing will.
     pub(crate) finished: bool,
+    /// The status before this one.
+    pub(crate) before: Option<&'a PodStatus>,
     pub(crate) now: Timestamp,
 }
 
@@ -53,11 +55,10 @@ pub(crate) fn status(portrait: &Portrait<'_>) -> PodStatus {
     if portrait.finished {
         container::close(portrait.spec, &mut init, &mut main);
     }
-    let old = portrait.pod.status.as_ref();
     let phase = match portrait.finished {
         true if portrait.verdict.is_some() => phase::FAILED,
         true => phase::last(portrait.spec, &init, &main),
-        false => phase::current(portrait.spec, &init, &main, conditions::is_initialized(old)),
+        false => phase::current(portrait.spec, &init, &main, conditions::is_initialized(portrait.before)),
     };
     let verdict = portrait.verdict.filter(|_| portrait.finished);
     let ip = |ips: &[IpAddr]| ips.first().map(IpAddr::to_string);

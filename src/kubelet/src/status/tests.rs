@@ -66,6 +66,7 @@ impl Story {
             start_time: Timestamp::UNIX_EPOCH,
             verdict: self.verdict.as_ref(),
             finished: self.finished,
+            before: self.pod.status.as_ref(),
             now: Timestamp::from_second(100).unwrap(),
         })
     }

@@ -3,7 +3,9 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::{ContainerState, ContainerStateTerminated, ContainerStatus, PodStatus};
+use k8s_openapi::api::core::v1::{
+    ContainerState, ContainerStateTerminated, ContainerStatus, Pod, PodStatus,
+};
 use k8s_openapi::jiff::Timestamp;
 use tokio::time::Instant;
 
@@ -15,17 +17,24 @@ use super::{Slot, Stage, Worker};
 
 impl Worker {
     pub(super) fn begin(&mut self) {
-        self.told = self.pod.status.as_ref().and_then(|status| status::text(status).ok()).unwrap_or_default();
         self.recall();
-        if status::is_terminal(&self.pod) && !self.rejected {
+        if let Some(last) = self.last_of_earlier_run() {
             // What is left of it goes away.
-            self.over_before = true;
+            self.last = Some(last);
             self.stage = Stage::Clearing;
             self.clear();
             return;
         }
-        self.save();
+        self.save(&self.spec());
         self.adopt();
+    }
+
+    /// The end of a pod that was over before; perhaps nobody was there to be told.
+    fn last_of_earlier_run(&self) -> Option<PodStatus> {
+        let folder = self.context.volumes.folder(&self.uid).ok();
+        let kept = folder.and_then(|folder| saved::read(&folder)).filter(status::is_terminal);
+        let over = Some(Pod::clone(&self.pod)).filter(status::is_terminal);
+        over.or(kept).filter(|_| !self.rejected)?.status
     }
 
     /// Takes over a sandbox of an earlier run. Whatever ran in one that is gone has ended.
@@ -40,9 +49,6 @@ impl Worker {
         let ips = ips(self.pod.status.as_ref());
         self.slot = Slot::Ready(Ready { pod: sandbox, ips, volumes: Arc::default() });
         self.note_latest();
-        if !self.is_ending() {
-            self.make_sandbox();
-        }
     }
 
     /// What the pod's status says of its containers.
@@ -72,9 +78,9 @@ impl Worker {
     }
 
     /// Keeps the pod's object on disk, for a start of the machine without a server.
-    pub(super) fn save(&mut self) {
+    pub(super) fn save(&mut self, pod: &Pod) {
         let Ok(folder) = self.context.volumes.folder(&self.uid) else { return };
-        match saved::write(&folder, &self.pod, self.saved) {
+        match saved::write(&folder, pod, self.saved) {
             Ok(saved) => self.saved = saved,
             Err(error) => {
                 tracing::warn!(pod = self.uid, %error, "the pod is not kept over a restart of the machine")

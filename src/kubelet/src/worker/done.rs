@@ -68,11 +68,14 @@ impl Worker {
         match made {
             Ok(ready) => {
                 self.sandbox_tries.reset();
+                self.sure = true;
                 if self.state.is_none() {
                     self.state = Some(ready.pod.state());
                 }
                 self.slot = Slot::Ready(ready);
             }
+            // It was given up because the pod ends.
+            Err(_) if self.is_ending() => self.slot.give_up(),
             Err(error) => {
                 let reason = match &error {
                     sandbox::Error::Volumes(_) => "FailedMount",
@@ -84,11 +87,10 @@ impl Worker {
                 };
                 self.context.events(&self.pod).pod(Severity::Warning, reason, message);
                 let again = Instant::now() + self.sandbox_tries.next_delay();
-                // One that is there and could not be made sure of stays as it is.
                 if matches!(self.slot, Slot::Making) {
                     self.slot = Slot::Failed(again);
                 } else {
-                    self.tell_after = Some(self.tell_after.map_or(again, |other| other.min(again)));
+                    self.make_after = Some(again);
                 }
             }
         }

@@ -24,7 +24,7 @@ use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::{Pod, PodSpec};
+use k8s_openapi::api::core::v1::{Pod, PodSpec, PodStatus};
 use k8s_openapi::jiff::Timestamp;
 use oci::PodState;
 use task::Backoff;
@@ -37,7 +37,7 @@ use crate::decide::{self, View, decide};
 use crate::probe::{Probed, Probes};
 use crate::record::Records;
 use crate::sandbox::Ready;
-use crate::status::{StatusText, Verdict};
+use crate::status::{self, StatusText, Verdict};
 
 use self::done::Done;
 
@@ -49,6 +49,8 @@ pub(crate) struct Wanted {
     pub(crate) gone: bool,
     /// This node does not take it.
     pub(crate) rejected: Option<Verdict>,
+    /// Known from the disk only: no server has told of it since the start.
+    pub(crate) from_disk: bool,
 }
 
 /// How far the end of a pod has come.
@@ -76,6 +78,14 @@ enum Slot {
     Ready(Ready),
 }
 
+impl Slot {
+    fn give_up(&mut self) {
+        if matches!(self, Self::Making) {
+            *self = Self::None;
+        }
+    }
+}
+
 pub(crate) struct Worker {
     context: Arc<Context>,
     wanted: watch::Receiver<Wanted>,
@@ -91,12 +101,17 @@ pub(crate) struct Worker {
     stage: Stage,
     verdict: Option<Verdict>,
     rejected: bool,
-    /// It was over when this worker began.
-    over_before: bool,
+    /// What is told of it at last; it changes no more.
+    last: Option<PodStatus>,
     /// A job is taking it away.
     clearing: bool,
     /// Jobs that make its sandbox, or make sure of it.
     making: usize,
+    /// The sandbox has all that the pod's object asks for; if not, when to try again.
+    sure: bool,
+    make_after: Option<Instant>,
+    /// The status as it was computed for the last write: conditions keep their times by it.
+    before: Option<PodStatus>,
     start_time: Timestamp,
     /// When all of it must have ended, once it is ending.
     deadline: watch::Sender<Option<Instant>>,
@@ -119,10 +134,13 @@ const NEWS: usize = 8;
 
 impl Worker {
     pub(crate) fn new(context: Arc<Context>, mut wanted: watch::Receiver<Wanted>) -> Self {
-        let Wanted { pod, gone, rejected } = wanted.borrow_and_update().clone();
-        let status = pod.status.as_ref();
-        let start_time =
-            status.and_then(|status| status.start_time.as_ref()).map_or_else(Timestamp::now, |time| time.0);
+        let Wanted { pod, gone, rejected, from_disk } = wanted.borrow_and_update().clone();
+        let before = pod.status.clone();
+        // What the server knows of a pod on disk nobody can say.
+        let told = before.as_ref().filter(|_| !from_disk).and_then(|status| status::text(status).ok());
+        let told = told.unwrap_or_default();
+        let began = before.as_ref().and_then(|status| status.start_time.as_ref());
+        let start_time = began.map_or_else(Timestamp::now, |time| time.0);
         Self {
             context,
             wanted,
@@ -136,15 +154,18 @@ impl Worker {
             stage: Stage::Alive,
             rejected: rejected.is_some(),
             verdict: rejected,
-            over_before: false,
+            last: None,
             clearing: false,
             making: 0,
+            sure: false,
+            make_after: None,
+            before,
             start_time,
             deadline: watch::Sender::new(None),
             probes: BTreeMap::new(),
             news: mpsc::channel(NEWS),
             jobs: JoinSet::new(),
-            told: StatusText::default(),
+            told,
             telling: false,
             tell_after: None,
             tries: Backoff::new(Duration::from_millis(200), Duration::from_secs(30)),
@@ -189,7 +210,8 @@ impl Worker {
             Slot::Making => (decide::Sandbox::Busy, None),
             Slot::Failed(until) if until > now && !self.is_ending() => (decide::Sandbox::Busy, Some(until)),
             Slot::Failed(_) => (decide::Sandbox::None, None),
-            Slot::Ready(_) => (decide::Sandbox::Ready, None),
+            Slot::Ready(_) if self.sure || self.is_ending() => (decide::Sandbox::Ready, None),
+            Slot::Ready(_) => (decide::Sandbox::Busy, self.make_sure(now)),
         };
         let view = View { spec, records: &self.records, sandbox, ending: self.is_ending(), now };
         let plan = decide(&view);
@@ -201,6 +223,16 @@ impl Worker {
             self.finish();
         }
         [plan.wake, retry, late].into_iter().flatten().min()
+    }
+
+    /// Has a sandbox that was taken over, or whose pod was changed, looked after; when, if not now.
+    fn make_sure(&mut self, now: Instant) -> Option<Instant> {
+        let late = self.make_after.filter(|after| *after > now);
+        if late.is_none() && self.making == 0 {
+            self.make_after = None;
+            self.make_sandbox();
+        }
+        late
     }
 
     fn is_ending(&self) -> bool {
@@ -245,7 +277,8 @@ impl Worker {
     }
 
     fn grace(&self) -> Duration {
-        let asked = self.pod.metadata.deletion_grace_period_seconds;
+        // Zero is the word of who removed the object by force; the containers are not to blame.
+        let asked = self.pod.metadata.deletion_grace_period_seconds.filter(|seconds| *seconds > 0);
         let usual = self.pod.spec.as_ref().and_then(|spec| spec.termination_grace_period_seconds);
         let seconds = asked.filter(|_| self.is_deleted()).or(usual).unwrap_or(30);
         // Nobody is killed without a word.

@@ -1,7 +1,5 @@
 //! Telling the API: the pod's status when it changed, one write at a time, and at last that the pod is no more.
 
-use std::sync::Arc;
-
 use client::{DeleteOptions, Key, Patch};
 use k8s_openapi::api::core::v1::{Pod, PodSpec, PodStatus};
 use k8s_openapi::jiff::Timestamp;
@@ -31,10 +29,11 @@ impl Worker {
         let changed = old.spec != self.pod.spec
             || old.metadata.labels != self.pod.metadata.labels
             || old.metadata.annotations != self.pod.metadata.annotations;
-        self.save();
+        self.save(&self.spec());
         if changed && matches!(self.slot, Slot::Ready(_)) && !self.is_ending() {
             self.condemn_changed();
-            self.make_sandbox();
+            self.sure = false;
+            self.make_after = None;
         }
     }
 
@@ -56,6 +55,9 @@ impl Worker {
         if let Some(verdict) = self.verdict.as_ref().filter(|_| self.rejected) {
             return status::rejected(&self.pod, verdict, self.start_time);
         }
+        if let Some(last) = &self.last {
+            return last.clone();
+        }
         let usual = PodSpec::default();
         let (ips, ready) = match &self.slot {
             Slot::Ready(sandbox) => (sandbox.ips.clone(), !sandbox.ips.is_empty()),
@@ -71,6 +73,7 @@ impl Worker {
             start_time: self.start_time,
             verdict: self.verdict.as_ref(),
             finished: self.stage >= Stage::Clearing,
+            before: self.before.as_ref(),
             now: Timestamp::now(),
         })
     }
@@ -78,23 +81,20 @@ impl Worker {
     /// Has the status written if it is another one than was told last.
     pub(super) fn tell(&mut self) {
         let early = self.tell_after.is_some_and(|after| after > Instant::now());
-        // What was over when this worker began has been told by an earlier one.
-        if self.telling || self.gone || early || self.is_old_story() || self.stage >= Stage::Deleting {
+        if self.telling || self.gone || early || self.stage >= Stage::Deleting {
             return;
         }
         self.tell_after = None;
-        let Ok(text) = status::text(&self.status()) else { return };
+        let status = self.status();
+        let Ok(text) = status::text(&status) else { return };
         let Some(patch) = text.patch(&self.uid, &self.told) else { return };
+        self.before = Some(status);
         self.telling = true;
         let (client, key) = (self.context.client().clone(), Key::of(&*self.pod));
         self.jobs.spawn(async move {
             let written = Box::pin(client.patch::<Pod>(&key, Some("status"), &Patch::Strategic(patch))).await;
             Done::Told(text, written.map(drop))
         });
-    }
-
-    fn is_old_story(&self) -> bool {
-        self.stage >= Stage::Clearing && self.over_before
     }
 
     pub(super) fn status_told(&mut self, text: StatusText, result: Result<(), client::Error>) {
@@ -120,7 +120,7 @@ impl Worker {
     fn has_told(&self) -> bool {
         let same =
             || status::text(&self.status()).is_ok_and(|text| text.patch(&self.uid, &self.told).is_none());
-        self.gone || self.is_old_story() || (!self.telling && same())
+        self.gone || (!self.telling && same())
     }
 
     /// Carries the end of a pod one step further, where nothing is under way.
@@ -177,9 +177,10 @@ impl Worker {
 
     /// Everything of the pod has ended. That is kept before anything is removed: it must not run again.
     pub(super) fn finish(&mut self) {
-        let pod = Pod { status: Some(self.status()), ..Pod::clone(&self.pod) };
-        self.pod = Arc::new(pod);
-        self.save();
+        let last = self.status();
+        let pod = Pod { status: Some(last.clone()), ..Pod::clone(&self.pod) };
+        self.last = Some(last);
+        self.save(&pod);
         self.probes.clear();
         self.clear();
     }

@@ -205,7 +205,7 @@ mod tests {
 
     use super::*;
 
-    fn stays(tolerations: Value, taints: Value) -> Stay {
+    fn stays(tolerations: &Value, taints: Value) -> Stay {
         let pod: Pod = serde_json::from_value(
             json!({"metadata": {}, "spec": {"containers": [], "tolerations": tolerations}}),
         )
@@ -218,14 +218,14 @@ mod tests {
         let taints = json!([{"key": "a", "effect": "NoExecute"}, {"key": "b", "effect": "NoExecute"}, {"key": "c", "effect": "NoSchedule"}]);
         let tolerate = |key: &str, seconds: Option<i64>| json!({"key": key, "operator": "Exists", "tolerationSeconds": seconds});
         let seconds = |seconds| Stay::For(Duration::from_secs(seconds));
-        assert_eq!(stays(json!([]), json!([{"key": "c", "effect": "NoSchedule"}])), Stay::Forever);
-        assert_eq!(stays(json!([]), taints.clone()), seconds(0));
-        assert_eq!(stays(json!([tolerate("a", None)]), taints.clone()), seconds(0));
-        assert_eq!(stays(json!([tolerate("a", None), tolerate("b", None)]), taints.clone()), Stay::Forever);
+        assert_eq!(stays(&json!([]), json!([{"key": "c", "effect": "NoSchedule"}])), Stay::Forever);
+        assert_eq!(stays(&json!([]), taints.clone()), seconds(0));
+        assert_eq!(stays(&json!([tolerate("a", None)]), taints.clone()), seconds(0));
+        assert_eq!(stays(&json!([tolerate("a", None), tolerate("b", None)]), taints.clone()), Stay::Forever);
         assert_eq!(
-            stays(json!([tolerate("a", Some(300)), tolerate("b", Some(60))]), taints.clone()),
+            stays(&json!([tolerate("a", Some(300)), tolerate("b", Some(60))]), taints.clone()),
             seconds(60)
         );
-        assert_eq!(stays(json!([tolerate("", None), tolerate("b", Some(-5))]), taints), seconds(0));
+        assert_eq!(stays(&json!([tolerate("", None), tolerate("b", Some(-5))]), taints), seconds(0));
     }
 }

@@ -56,7 +56,7 @@ impl Nodes<'_> {
         loop {
             match changes.next().await {
                 Change::Modified { old, new } if is_ready(&old) == is_ready(&new) => {
-                    queue.add(Key::of(&*new))
+                    queue.add(Key::of(&*new));
                 }
                 change => {
                     self.tell(&change);

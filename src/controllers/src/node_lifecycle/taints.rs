@@ -83,7 +83,7 @@ mod tests {
 
     use super::*;
 
-    fn node(conditions: &[(&str, &str)], spec: Value) -> Node {
+    fn node(conditions: &[(&str, &str)], spec: &Value) -> Node {
         let conditions: Vec<Value> =
             conditions.iter().map(|(kind, status)| json!({"type": kind, "status": status})).collect();
         serde_json::from_value(json!({"metadata": {}, "spec": spec, "status": {"conditions": conditions}}))
@@ -103,18 +103,18 @@ mod tests {
     fn a_node_that_becomes_ready_loses_what_it_came_with() {
         let fresh = taint(NOT_READY, NO_SCHEDULE);
         let foreign = taint("example.com/gpu", NO_EXECUTE);
-        let ready = node(&[("Ready", "True")], json!({"taints": [fresh, foreign]}));
+        let ready = node(&[("Ready", "True")], &json!({"taints": [fresh, foreign]}));
         assert_eq!(after(&ready, false), Some(vec!["example.com/gpu:NoExecute".into()]));
-        let silent = node(&[], json!({"taints": [taint(NOT_READY, NO_SCHEDULE)]}));
+        let silent = node(&[], &json!({"taints": [taint(NOT_READY, NO_SCHEDULE)]}));
         assert_eq!(after(&silent, false), None);
-        assert_eq!(after(&node(&[], json!({})), false), None);
+        assert_eq!(after(&node(&[], &json!({})), false), None);
     }
 
     #[test]
     fn conditions_are_taints() {
         let troubled = node(
             &[("Ready", "True"), ("DiskPressure", "True"), ("MemoryPressure", "False")],
-            json!({"unschedulable": true}),
+            &json!({"unschedulable": true}),
         );
         assert_eq!(
             after(&troubled, false),
@@ -127,19 +127,19 @@ mod tests {
 
     #[test]
     fn a_node_that_is_down_sends_its_pods_away_only_when_given_up() {
-        let lost = node(&[("Ready", "Unknown")], json!({}));
+        let lost = node(&[("Ready", "Unknown")], &json!({}));
         assert_eq!(after(&lost, false), Some(vec![format!("{UNREACHABLE}:NoSchedule")]));
         assert_eq!(
             after(&lost, true),
             Some(vec![format!("{UNREACHABLE}:NoSchedule"), format!("{UNREACHABLE}:NoExecute")])
         );
         let was_lost = json!({"taints": [taint(UNREACHABLE, NO_SCHEDULE), taint(UNREACHABLE, NO_EXECUTE)]});
-        let sick = node(&[("Ready", "False")], was_lost.clone());
+        let sick = node(&[("Ready", "False")], &was_lost);
         assert_eq!(
             after(&sick, true),
             Some(vec![format!("{NOT_READY}:NoSchedule"), format!("{NOT_READY}:NoExecute")])
         );
-        assert_eq!(after(&node(&[("Ready", "True")], was_lost.clone()), false), Some(vec![]));
-        assert!(is_given_up(&node(&[], was_lost)) && !is_given_up(&lost));
+        assert_eq!(after(&node(&[("Ready", "True")], &was_lost), false), Some(vec![]));
+        assert!(is_given_up(&node(&[], &was_lost)) && !is_given_up(&lost));
     }
 }

@@ -44,6 +44,7 @@ mod shell;
 mod switch;
 
 pub use clock::Clock;
+pub use cluster::{Cluster, Node};
 pub use command::{Command, Output};
 pub use daemon::{Daemon, PATIENCE};
 pub use host::{Host, Link};
@@ -55,7 +56,7 @@ pub use registry::Registry;
 
 /// What the `lab` binary does beside the library: the lives of its own processes, and the interactive lab.
 pub mod role {
-    pub use crate::cluster::cluster;
+    pub use crate::cluster::show;
     pub use crate::ground::guard;
     pub use crate::init::init;
     pub use crate::shell::{hold, shell};

@@ -10,7 +10,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::config::{self, AgentArgs, Environment, ServerArgs};
-use crate::{check, completion, version};
+use crate::{check, completion, token, version};
 
 /// Kubernetes for small boards in one binary
 #[derive(Debug, Parser)]
@@ -30,9 +30,8 @@ pub(crate) enum Command {
     /// Inspect images and containers on this node
     #[command(disable_help_flag = true)]
     Ctr(Unbuilt),
-    /// Manage the tokens that nodes join with
-    #[command(disable_help_flag = true)]
-    Token(Unbuilt),
+    /// Print the token that machines join this server's cluster with
+    Token(token::Args),
     /// Inspect and rotate the cluster's certificates
     #[command(disable_help_flag = true)]
     Certificate(Unbuilt),

@@ -17,6 +17,7 @@ mod lifecycle;
 mod logs;
 mod node;
 mod panics;
+mod token;
 mod version;
 
 use std::env;
@@ -53,11 +54,11 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Server(args) => return Ok(daemon::server(*args)?.into()),
         Command::Agent(args) => return Ok(daemon::agent(*args)?.into()),
         Command::CheckConfig(args) => return Ok(check::run(&args)),
+        Command::Token(args) => args.run(),
         Command::Version(args) => args.run(),
         Command::Completion(args) => args.run(&cli::command()),
         Command::Kubectl(_) => Err(not_built("kubectl", "the Kubernetes command line")),
         Command::Ctr(_) => Err(not_built("ctr", "the tool for images and containers")),
-        Command::Token(_) => Err(not_built("token", "the tool for join tokens")),
         Command::Certificate(_) => Err(not_built("certificate", "the tool for certificates")),
     };
     done.map(|()| Exit::Success.into())

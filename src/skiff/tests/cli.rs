@@ -56,13 +56,26 @@ fn every_shell_gets_its_completion() {
 
 #[test]
 fn what_is_not_built_says_so() {
-    for command in ["kubectl", "ctr", "token", "certificate"] {
+    for command in ["kubectl", "ctr", "certificate"] {
         let output = skiff(&[command, "--any", "thing", "--help"]);
         assert_eq!(output.status.code(), Some(1), "{command}");
         let expected = format!("skiff: `skiff {command}` is not built yet: ");
         assert!(text(&output.stderr).starts_with(&expected), "{command}: {output:?}");
         assert!(output.stdout.is_empty(), "{command}: {output:?}");
     }
+}
+
+#[test]
+fn a_token_is_printed_where_there_is_a_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_str().unwrap();
+    let missing = skiff(&["token", "--data-dir", path]);
+    assert_eq!(missing.status.code(), Some(1));
+    assert!(text(&missing.stderr).contains("`skiff server` makes it at its first start"), "{missing:?}");
+    std::fs::create_dir(folder.path().join("server")).unwrap();
+    let token = format!("K10{}::server:secret", "a".repeat(64));
+    std::fs::write(folder.path().join("server/node-token"), format!("{token}\n")).unwrap();
+    assert_eq!(text(&skiff(&["token", "--data-dir", path]).stdout), format!("{token}\n"));
 }
 
 #[test]

@@ -28,7 +28,7 @@ fn run() -> Result<ExitCode> {
                 .and_then(|code| u8::try_from(code).ok())
                 .map_or(ExitCode::FAILURE, ExitCode::from));
         }
-        ["cluster", ref server @ ..] => role::cluster(server)?,
+        ["cluster", ref server @ ..] => role::show(server)?,
         // What follows is for the lab itself and its tests.
         ["init"] => role::init()?,
         ["guard", directory] => role::guard(directory.as_ref())?,

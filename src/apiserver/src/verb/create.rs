@@ -78,6 +78,7 @@ fn prepared(
     tracked: Tracked,
 ) -> Result<(Value, Vec<String>), Status> {
     let kind = request.kind();
+    let generated = text(&object, "metadata.name").is_empty();
     let (uid, suffix) = (write::uid(), random::suffix());
     let namespace = request.namespace().filter(|_| kind.namespaced);
     kind.default_object(&mut object);
@@ -94,6 +95,11 @@ fn prepared(
     }
     let mut warnings = kind.warnings(&object);
     warnings.extend(admission.judge(&object)?);
+    // Before anything is handed out: one that is there holds what this one names.
+    let name = text(&object, "metadata.name");
+    if !generated && store.get(&stored::key(kind, request.namespace(), name)).is_some() {
+        return Err(Status::already_exists(request.subject(), name));
+    }
     services::hand_out(store, kind, &mut object, None)?;
     Ok((object, warnings))
 }

@@ -47,6 +47,8 @@ async fn an_address_is_held_by_one_service_until_it_is_deleted() {
             "Service \"other\" is invalid: spec.clusterIPs: Invalid value: [\"{address}\"]: failed to allocate IP {address}: provided IP is already allocated"
         )
     );
+    let (code, again) = api.post(SERVICES, service("till", json!({"clusterIP": address}))).await;
+    assert_eq!((code, &again["reason"]), (409, &json!("AlreadyExists")), "the name comes before the address");
     let (code, _) = api.delete(&format!("{SERVICES}/till"), None).await;
     assert_eq!((code, addresses(&api).await), (200, vec![]));
     let (code, answer) = api.post(SERVICES, service("other", json!({"clusterIP": address}))).await;

@@ -11,6 +11,7 @@ use time::OffsetDateTime;
 
 use super::services;
 use crate::config::{Membership, ServerConfig, SubjectAltName};
+use crate::token::TOKEN_FILE;
 
 /// Whom the token stands for: k3s' name for it.
 const JOINING: &str = "server";
@@ -53,7 +54,7 @@ impl Identities {
 
 /// The one that was chosen, or the one in its file. The file is where people look for it on k3s.
 fn join_token(config: &ServerConfig, servers: &Authority) -> anyhow::Result<Token> {
-    let path = config.data_dir.join("server/node-token");
+    let path = config.data_dir.join(TOKEN_FILE);
     Ok(match &config.membership {
         Membership::Found { token: Some(chosen) } => {
             Token::choose(&path, chosen.as_str(), JOINING, servers.certificate()).context("use --token")?

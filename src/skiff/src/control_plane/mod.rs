@@ -31,6 +31,7 @@ use self::identity::Identities;
 use crate::cluster::Cluster;
 use crate::config::ServerConfig;
 use crate::lifecycle::Component;
+use crate::token::TOKEN_FILE;
 
 /// Who the controllers are to the API; `bootstrap` says what they may.
 const CONTROLLERS: &str = "system:kube-controller-manager";
@@ -95,7 +96,7 @@ pub(crate) fn component(config: &ServerConfig, address: IpAddr) -> anyhow::Resul
 fn tell_what_to_do_next(config: &ServerConfig, address: IpAddr) {
     let path = config.kubeconfig.path.display();
     tracing::info!("the API is at {}; try: kubectl --kubeconfig {path} get nodes", config.address());
-    let (token, port) = (config.data_dir.join("server/node-token"), config.https_listen_port);
+    let (token, port) = (config.data_dir.join(TOKEN_FILE), config.https_listen_port);
     let host = if address.is_ipv6() { format!("[{address}]") } else { address.to_string() };
     tracing::info!(
         "add a machine with: skiff agent --server https://{host}:{port} --token-file FILE, a copy of {}",

@@ -149,7 +149,9 @@ impl Agent {
         };
         let kubelet = Kubelet::new(self.kubelet(&state), parts).context("start the kubelet")?;
         let dns = self.dns()?;
-        ::network::local::answer_at(&self.cluster.dns).await.context("answer at the name server's address")?;
+        ::network::local::answer_at(&self.cluster.dns)
+            .await
+            .context("answer at the name server's address")?;
         tasks.spawn("network", network.run());
         let (routed, _) = readiness();
         let proxy = proxy::Context {
@@ -196,7 +198,9 @@ impl Agent {
         let archives = std::fs::read_dir(&folder).into_iter().flatten().flatten().map(|entry| entry.path());
         for archive in archives.filter(|path| path.is_file()) {
             match images.import(&archive).await {
-                Ok(imported) => tracing::info!(archive = %archive.display(), images = imported.len(), "imported"),
+                Ok(imported) => {
+                    tracing::info!(archive = %archive.display(), images = imported.len(), "imported")
+                }
                 Err(error) => {
                     let error = anyhow::Error::from(error);
                     tracing::error!(archive = %archive.display(), "cannot import an archive of images: {error:#}");

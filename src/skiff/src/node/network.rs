@@ -5,6 +5,7 @@
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use client::{Cache, Caches, Key, Patch};
@@ -14,6 +15,7 @@ use network::netlink::Mac;
 use network::{Backend, Overlay, OverlayConfig, Peer, PodNetwork, PodNetworkConfig};
 use pki::file;
 use serde_json::json;
+use task::Backoff;
 use tokio::sync::watch;
 use tracing::{info, warn};
 
@@ -25,6 +27,9 @@ const MAC: &str = "flannel.alpha.coreos.com/backend-data";
 const KIND: &str = "flannel.alpha.coreos.com/backend-type";
 const MANAGED: &str = "flannel.alpha.coreos.com/kube-subnet-manager";
 const ADDRESS: &str = "flannel.alpha.coreos.com/public-ip";
+
+const FIRST_WAIT: Duration = Duration::from_millis(200);
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
 pub(super) struct NodeNetwork {
     pub(super) node: String,
@@ -47,7 +52,8 @@ impl NodeNetwork {
             None => assigned(&nodes, &self.node).await,
         };
         keep(&self.state, &ours)?;
-        let overlay = self.open(&ours).await?;
+        let mut overlay = self.overlay(&ours).await?;
+        self.open_pods(&ours, overlay.mtu()).await?;
         nodes.synced().await;
         self.tell(&overlay).await;
         let mut changes = nodes.changes();
@@ -55,16 +61,36 @@ impl NodeNetwork {
             let now = assigned(&nodes, &self.node).await;
             if now != ours {
                 keep(&self.state, &now)?;
-                bail!("this node's part of the pod network was {ours:?} and is {now:?}: starting again with it");
+                bail!(
+                    "this node's part of the pod network was {ours:?} and is {now:?}: starting again with it"
+                );
             }
             if let Err(error) = overlay.set_peers(&peers(&nodes, &self.node)).await {
                 warn!(%error, "cannot set the ways to the other nodes, trying again when one changes");
             }
-            changes.next().await;
+            tokio::select! {
+                _ = changes.next() => {}
+                changed = overlay.changed() => {
+                    changed.context("follow the link to the other nodes")?;
+                    overlay = self.reopened(&ours).await;
+                }
+            }
         }
     }
 
-    async fn open(&self, ours: &[IpNet]) -> anyhow::Result<Overlay> {
+    /// The way to the other nodes anew: the link to them changed, or somebody removed our rules.
+    async fn reopened(&self, ours: &[IpNet]) -> Overlay {
+        let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
+        loop {
+            match self.overlay(ours).await {
+                Ok(overlay) => return overlay,
+                Err(error) => warn!("cannot open the way to the other nodes again: {error:#}"),
+            }
+            backoff.wait().await;
+        }
+    }
+
+    async fn overlay(&self, ours: &[IpNet]) -> anyhow::Result<Overlay> {
         let config = OverlayConfig {
             backend: match self.cluster.backend {
                 NetworkBackend::Vxlan => Backend::default(),
@@ -76,16 +102,15 @@ impl NodeNetwork {
             pod_cidrs: ours.to_vec(),
             node_ip: Some(self.address),
         };
-        let overlay = Overlay::open(config).await.context("open the way to the other nodes")?;
-        let pods = PodNetworkConfig {
-            state: self.state.join("addresses"),
-            pod_cidrs: ours.to_vec(),
-            mtu: overlay.mtu(),
-        };
+        Overlay::open(config).await.context("open the way to the other nodes")
+    }
+
+    async fn open_pods(&self, ours: &[IpNet], mtu: u32) -> anyhow::Result<()> {
+        let pods = PodNetworkConfig { state: self.state.join("addresses"), pod_cidrs: ours.to_vec(), mtu };
         let pods = PodNetwork::open(pods).await.context("open the network of the pods")?;
         info!(part = ?ours, "the network of the pods is open");
         self.opened.send_replace(Some(pods));
-        Ok(overlay)
+        Ok(())
     }
 
     /// Says of this node what the others must know to reach its pods.
@@ -98,13 +123,15 @@ impl NodeNetwork {
         let already = self.caches.of::<Node>().get(&key).is_some_and(|node| {
             let said = node.metadata.annotations.as_ref();
             let wanted = annotations.as_object().into_iter().flatten();
-            wanted.into_iter().all(|(name, value)| said.and_then(|said| said.get(name)).map(String::as_str) == value.as_str())
+            wanted.into_iter().all(|(name, value)| {
+                said.and_then(|said| said.get(name)).map(String::as_str) == value.as_str()
+            })
         });
         if already {
             return;
         }
         let patch = Patch::Merge(json!({"metadata": {"annotations": annotations}}));
-        let mut backoff = task::Backoff::new(std::time::Duration::from_millis(200), std::time::Duration::from_secs(10));
+        let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
         while let Err(error) = self.caches.client().patch::<Node>(&key, None, &patch).await {
             warn!(%error, "cannot tell the other nodes how to reach this one, trying again");
             backoff.wait().await;
@@ -169,7 +196,9 @@ fn path(state: &Path) -> PathBuf {
 fn kept(state: &Path) -> anyhow::Result<Option<Vec<IpNet>>> {
     let path = path(state);
     let text = file::read(&path).with_context(|| format!("read {}", path.display()))?;
-    Ok(text.and_then(|text| serde_json::from_str(&text).ok()).filter(|networks: &Vec<IpNet>| !networks.is_empty()))
+    Ok(text
+        .and_then(|text| serde_json::from_str(&text).ok())
+        .filter(|networks: &Vec<IpNet>| !networks.is_empty()))
 }
 
 fn keep(state: &Path, networks: &[IpNet]) -> anyhow::Result<()> {

@@ -21,7 +21,9 @@ use crate::node::{self, Machine};
 use crate::referenced::Referenced;
 use crate::resources::{Qos, class_cgroup, shares};
 use crate::saved;
+use crate::server::Workloads;
 use crate::volumes::Volumes;
+use crate::workloads::OfNode;
 
 use self::dispatch::Dispatch;
 
@@ -95,6 +97,11 @@ impl Kubelet {
             node_changed: Notify::new(),
         };
         Ok(Self { context: Arc::new(context), machine })
+    }
+
+    /// What the node's [`crate::server`] asks about.
+    pub fn workloads(&self) -> Arc<impl Workloads + use<>> {
+        Arc::new(OfNode(Arc::clone(&self.context)))
     }
 
     /// Until the shutdown. Containers go on running; the next run finds them.

@@ -39,6 +39,7 @@ mod status;
 pub mod volumes;
 mod web;
 mod worker;
+mod workloads;
 
 pub use config::Config;
 pub use downward::{Amounts, Facts};

@@ -12,15 +12,17 @@ mod tunnel;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use client::{Caches, Client, ListOptions, Recorder};
 use dns::Dns;
 use k8s_openapi::api::core::v1::{Pod, Taint};
+use kubelet::server::{Server, Workloads, serve_stream};
 use kubelet::{Config, Kubelet, Parts};
 use oci::image::{Images, Registries};
-use task::{ReadySignal, Shutdown, Tasks, readiness};
-use tokio::sync::watch;
+use task::{Carrier, ReadySignal, Shutdown, Tasks, readiness};
+use tokio::sync::{mpsc, watch};
 use tower::util::MapRequest;
 use transport::tunnel::Here;
 use transport::{Certificate, Connector, Dialer};
@@ -38,6 +40,9 @@ use crate::version::VERSION;
 const KUBELET_PORT: u16 = 10_250;
 const DNS_PORT: u16 = 53;
 const MOST_PODS: u32 = 110;
+/// Streams that are there and not answered yet, and those that are answered at once.
+const STREAMS_WAITING: usize = 16;
+const STREAMS_AT_ONCE: usize = 256;
 
 /// In nftables: what Services are.
 const SERVICES_TABLE: &str = "skiff-services";
@@ -152,6 +157,10 @@ impl Agent {
         ::network::local::answer_at(&self.cluster.dns)
             .await
             .context("answer at the name server's address")?;
+        let carrier = Arc::new(Carrier::default());
+        // All streams come through the tunnel, whose other end is the API server, which has decided who may.
+        let server = Server::new(kubelet.workloads(), carrier.clone(), |peer| peer.is_none());
+        tasks.spawn("server", serve(self.reach, server, carrier));
         tasks.spawn("network", network.run());
         let (routed, _) = readiness();
         let proxy = proxy::Context {
@@ -250,6 +259,46 @@ impl Agent {
         };
         Dns::new(config, &self.caches).context("start the name server")
     }
+}
+
+/// Answers the streams that come in, until the process ends.
+async fn serve<W: Workloads>(reach: Reach, server: Server<W>, carrier: Arc<Carrier>) -> anyhow::Result<()> {
+    let (dialled, mut streams) = mpsc::channel(STREAMS_WAITING);
+    let mut connections = Tasks::new();
+    let (mut here, dialling) = match reach {
+        Reach::Here(here) => (Some(here), None),
+        Reach::Dial(dialer) => (None, Some(tunnel::run(dialer, dialled))),
+    };
+    let incoming = async {
+        loop {
+            let stream = match &mut here {
+                Some(here) => Some(here.next().await),
+                None => streams.recv().await,
+            };
+            let Some(stream) = stream else { return };
+            let server = server.clone();
+            connections.spawn("stream", async move {
+                if let Err(error) = serve_stream(server, stream).await {
+                    tracing::debug!(%error, "a stream from the API server ended");
+                }
+            });
+            while connections.len() > STREAMS_AT_ONCE {
+                connections.next().await;
+            }
+        }
+    };
+    let dialling = async {
+        match dialling {
+            Some(dialling) => dialling.await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = incoming => {}
+        () = dialling => {}
+        () = carrier.run() => {}
+    }
+    bail!("the streams from the API server ended")
 }
 
 /// The address that others reach this machine by.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use api::selector::LabelSelector;
 use client::{DeleteOptions, Error, Key, Object};
 use k8s_openapi::api::apps::v1::ControllerRevision;
-use k8s_openapi::api::core::v1::{Pod, PodTemplateSpec};
+use k8s_openapi::api::core::v1::PodTemplateSpec;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::runtime::RawExtension;
 
@@ -114,19 +114,17 @@ fn snapshot<Owner: Object>(owner: &Owner, now: &Now<'_>, number: i64) -> Control
 }
 
 impl History {
-    /// Deletes the oldest revisions beyond `limit`, but none whose hash a pod carries.
+    /// Deletes the oldest revisions beyond `limit`, but none whose mark is among those used.
     pub(crate) async fn forget(
         &self,
         context: &Context,
         limit: usize,
-        hash_label: &str,
-        pods: &[Arc<Pod>],
+        mark: fn(&ControllerRevision) -> Option<&str>,
+        used: &BTreeSet<&str>,
     ) -> Result<(), Error> {
+        let is_used =
+            |revision: &Arc<ControllerRevision>| mark(revision).is_some_and(|mark| used.contains(mark));
         let excess = self.old.len().saturating_sub(limit);
-        let used: BTreeSet<&str> = pods.iter().filter_map(|pod| hash(&pod.metadata, hash_label)).collect();
-        let is_used = |revision: &Arc<ControllerRevision>| {
-            hash(&revision.metadata, hash_label).is_some_and(|hash| used.contains(hash))
-        };
         let unused: Vec<_> = self.old.iter().filter(|revision| !is_used(revision)).take(excess).collect();
         for revision in unused {
             let options = DeleteOptions::of_uid(revision.metadata.uid.clone().unwrap_or_default());

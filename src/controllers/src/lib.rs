@@ -5,8 +5,10 @@
 //! nothing of one another: a Deployment writes ReplicaSets, and whoever looks after those sees them in its cache.
 
 mod context;
+mod cron_job;
 mod daemon_set;
 mod deployment;
+mod disruption_budget;
 mod endpoint_slice;
 mod endpoints;
 mod feed;
@@ -18,12 +20,14 @@ mod namespace;
 mod node_lifecycle;
 mod owner;
 mod pod;
+mod pod_collector;
 mod replica_set;
 mod root_ca;
 mod rounding;
 mod run;
 mod service_account;
 mod service_pods;
+mod stateful_set;
 mod template;
 
 pub use run::{Cluster, run_all};

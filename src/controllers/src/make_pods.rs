@@ -9,7 +9,7 @@ use k8s_openapi::api::core::v1::{Pod, PodTemplateSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::context::Context;
-use crate::owner;
+use crate::{owner, pod};
 
 /// Longest name prefix that leaves room for the suffix the API server adds.
 const LONGEST_PREFIX: usize = 58;
@@ -102,7 +102,7 @@ async fn delete_one<Owner: Object>(context: &Context, owner: &Owner, pod: &Pod) 
         Ok(()) => {
             let message = format!("Deleted pod: {}", name(pod));
             context.recorder.event(owner, Severity::Normal, "SuccessfulDelete", message);
-            context.caches.of::<Pod>().shows(&Key::of(pod), |shown| is_deleted(pod, shown)).await;
+            context.caches.of::<Pod>().shows(&Key::of(pod), |shown| pod::is_deleted(pod, shown)).await;
             Ok(())
         }
         // Gone, or another one by the same name: ours is deleted.
@@ -113,12 +113,6 @@ async fn delete_one<Owner: Object>(context: &Context, owner: &Owner, pod: &Pod) 
             Err(error)
         }
     }
-}
-
-fn is_deleted(pod: &Pod, shown: Option<&Pod>) -> bool {
-    shown.is_none_or(|shown| {
-        shown.metadata.uid != pod.metadata.uid || shown.metadata.deletion_timestamp.is_some()
-    })
 }
 
 fn name(pod: &Pod) -> &str {

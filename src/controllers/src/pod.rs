@@ -17,6 +17,13 @@ pub(crate) fn is_finished(pod: &Pod) -> bool {
     matches!(phase(pod), "Succeeded" | "Failed")
 }
 
+/// Whether what is `shown` in the place of a pod means that its deletion has begun.
+pub(crate) fn is_deleted(pod: &Pod, shown: Option<&Pod>) -> bool {
+    shown.is_none_or(|shown| {
+        shown.metadata.uid != pod.metadata.uid || shown.metadata.deletion_timestamp.is_some()
+    })
+}
+
 /// On its way out, and not there yet.
 pub(crate) fn is_terminating(pod: &Pod) -> bool {
     pod.metadata.deletion_timestamp.is_some() && !is_finished(pod)

@@ -5,10 +5,10 @@ use ipnet::IpNet;
 use task::Tasks;
 
 use crate::context::Context;
-use crate::node_lifecycle::pod_cidr;
+use crate::node_lifecycle::{eviction, node, pod_cidr};
 use crate::{
-    daemon_set, deployment, endpoint_slice, endpoints, garbage, job, namespace, replica_set, root_ca,
-    service_account,
+    cron_job, daemon_set, deployment, disruption_budget, endpoint_slice, endpoints, garbage, job, namespace,
+    pod_collector, replica_set, root_ca, service_account, stateful_set,
 };
 
 /// What the controllers need to know of the cluster they run in.
@@ -24,35 +24,45 @@ pub struct Cluster {
 ///
 /// None of them ends by itself. Must be called on a tokio runtime.
 pub fn run_all(client: &Client, caches: &Caches, cluster: Cluster) -> Tasks<()> {
-    let mut tasks = Tasks::new();
-    let mut context = |component: &'static str| {
-        let (recorder, writing) = Recorder::new(client.clone(), component, "");
-        tasks.spawn("events", writing);
-        Context { caches: caches.clone(), recorder }
-    };
-    let daemons = daemon_set::run(context("daemonset-controller"));
-    let deployments = deployment::run(context("deployment-controller"));
-    let slices = endpoint_slice::run(context("endpoint-slice-controller"));
-    let endpoints = endpoints::run(context("endpoint-controller"));
-    let jobs = job::run(context("job-controller"));
-    let ended_jobs = job::ttl::run(context("ttl-after-finished-controller"));
-    let namespaces = namespace::run(context("namespace-controller"));
-    let pod_cidrs = pod_cidr::run(context("cidrAllocator"), cluster.pod_networks);
-    let sets = replica_set::run(context("replicaset-controller"));
-    let root_ca =
-        root_ca::run(context("root-ca-certificate-publisher-controller"), cluster.certificate_authority);
-    let accounts = service_account::run(context("serviceaccount-controller"));
-    tasks.spawn("DaemonSet", daemons);
-    tasks.spawn("Deployment", deployments);
-    tasks.spawn("EndpointSlice", slices);
-    tasks.spawn("Endpoints", endpoints);
-    tasks.spawn("garbage", garbage::run(client.clone()));
-    tasks.spawn("Job", jobs);
-    tasks.spawn("TTL of Jobs", ended_jobs);
-    tasks.spawn("Namespace", namespaces);
-    tasks.spawn("pod CIDR", pod_cidrs);
-    tasks.spawn("ReplicaSet", sets);
-    tasks.spawn("root CA", root_ca);
-    tasks.spawn("ServiceAccount", accounts);
-    tasks
+    let Cluster { certificate_authority, pod_networks } = cluster;
+    let mut all = Controllers { client, caches, tasks: Tasks::new() };
+    all.start("CronJob", "cronjob-controller", cron_job::run);
+    all.start("DaemonSet", "daemonset-controller", daemon_set::run);
+    all.start("Deployment", "deployment-controller", deployment::run);
+    all.start("disruption budget", "controllermanager", disruption_budget::run);
+    all.start("EndpointSlice", "endpoint-slice-controller", endpoint_slice::run);
+    all.start("Endpoints", "endpoint-controller", endpoints::run);
+    all.start("eviction", "taint-eviction-controller", eviction::run);
+    all.start("Job", "job-controller", job::run);
+    all.start("Namespace", "namespace-controller", namespace::run);
+    all.start("node", "node-controller", node::run);
+    all.start("pod CIDR", "cidrAllocator", |context| pod_cidr::run(context, pod_networks));
+    all.start("pod collector", "pod-garbage-collector", pod_collector::run);
+    all.start("ReplicaSet", "replicaset-controller", replica_set::run);
+    all.start("root CA", "root-ca-certificate-publisher-controller", |context| {
+        root_ca::run(context, certificate_authority)
+    });
+    all.start("ServiceAccount", "serviceaccount-controller", service_account::run);
+    all.start("StatefulSet", "statefulset-controller", stateful_set::run);
+    all.start("TTL of Jobs", "ttl-after-finished-controller", job::ttl::run);
+    all.tasks.spawn("garbage", garbage::run(client.clone()));
+    all.tasks
+}
+
+struct Controllers<'a> {
+    client: &'a Client,
+    caches: &'a Caches,
+    tasks: Tasks<()>,
+}
+
+impl Controllers<'_> {
+    /// `component` is who its events come from.
+    fn start<F>(&mut self, name: &'static str, component: &'static str, run: impl FnOnce(Context) -> F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let (recorder, writing) = Recorder::new(self.client.clone(), component, "");
+        self.tasks.spawn("events", writing);
+        self.tasks.spawn(name, run(Context { caches: self.caches.clone(), recorder }));
+    }
 }

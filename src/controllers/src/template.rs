@@ -25,6 +25,13 @@ pub(crate) fn patch(template: &PodTemplateSpec) -> Value {
     json!({"spec": {"template": template}})
 }
 
+/// The template that a revision's patch brings back.
+pub(crate) fn of_patch(patch: &Value) -> Option<PodTemplateSpec> {
+    let mut patch = patch.clone();
+    patch["spec"]["template"].as_object_mut()?.remove("$patch");
+    DaemonSet::decode(patch.to_string().as_bytes()).ok().map(|carrier| carrier.spec.template)
+}
+
 /// Only whole objects have a codec: the template travels in one.
 fn carrier(template: &PodTemplateSpec) -> DaemonSet {
     let mut carrier = DaemonSet::default();
@@ -58,6 +65,7 @@ mod tests {
     #[test]
     fn a_patch_replaces_the_template() {
         let patch = patch(&template("web:1"));
+        assert_eq!(of_patch(&patch), Some(template("web:1")));
         assert_eq!(patch["spec"]["template"]["$patch"], "replace");
         assert_eq!(patch["spec"]["template"]["spec"]["containers"][0]["image"], "web:1");
     }

@@ -109,7 +109,11 @@ fn selector(context: &Context, set: &DaemonSet) -> Option<LabelSelector> {
 }
 
 fn hash(history: &History) -> &str {
-    history::hash(&history.current.metadata, HASH_LABEL).unwrap_or_default()
+    hash_of(&history.current).unwrap_or_default()
+}
+
+fn hash_of(revision: &ControllerRevision) -> Option<&str> {
+    history::hash(&revision.metadata, HASH_LABEL)
 }
 
 /// Another template has the name of our revision: the next one is made with another hash.
@@ -153,7 +157,8 @@ impl Worker<'_> {
             plan = rollout::update(&places, &goal);
         }
         let acted = self.act(plan).await;
-        history.forget(self.context, self.history_limit(), HASH_LABEL, &pods).await?;
+        let used = pods.iter().filter_map(|pod| history::hash(&pod.metadata, HASH_LABEL)).collect();
+        history.forget(self.context, self.history_limit(), hash_of, &used).await?;
         // What was just done comes back by the caches and counts then.
         self.write_status(&places, &goal).await?;
         acted?;

@@ -1,0 +1,138 @@
+use std::sync::Arc;
+
+use client::{Key, Object};
+use k8s_openapi::api::apps::v1::{ControllerRevision, StatefulSet};
+use k8s_openapi::api::batch::v1::{CronJob, Job};
+use k8s_openapi::api::core::v1::{Node, PersistentVolumeClaim, Pod};
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use serde_json::{Value, json};
+
+use crate::cluster::{Cluster, is_ready, pod_spec};
+
+fn names<K: Object>(objects: &[Arc<K>]) -> Vec<&str> {
+    objects.iter().map(|object| object.metadata().name.as_deref().unwrap()).collect()
+}
+
+async fn stateful_set(cluster: &Cluster, mut spec: Value) {
+    let labels = json!({"app": "db"});
+    spec["selector"] = json!({"matchLabels": labels});
+    spec["serviceName"] = "db".into();
+    spec["template"] = json!({"metadata": {"labels": labels}, "spec": pod_spec()});
+    let claim = json!({"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}});
+    spec["volumeClaimTemplates"] = json!([{"metadata": {"name": "data"}, "spec": claim}]);
+    cluster.create::<StatefulSet>(json!({"metadata": {"name": "db"}, "spec": spec})).await;
+}
+
+/// Waits for the pods of these names, and runs those that do not run yet.
+async fn run(cluster: &Cluster, wanted: &[&str]) -> Vec<Arc<Pod>> {
+    let pods = cluster.until_all::<Pod>(|pods| names(pods) == wanted).await;
+    for pod in pods.iter().filter(|pod| !is_ready(pod)) {
+        cluster.run_pod(pod.metadata.name.as_deref().unwrap(), "10.42.0.9").await;
+    }
+    pods
+}
+
+fn counts(set: Option<&StatefulSet>) -> Option<(i32, i32, i32)> {
+    let status = set?.status.as_ref()?;
+    let count = Option::unwrap_or_default;
+    Some((status.replicas, count(status.ready_replicas), count(status.updated_replicas)))
+}
+
+#[tokio::test]
+async fn the_pods_of_a_stateful_set_keep_their_names_and_claims() {
+    let cluster = Cluster::start().await;
+    stateful_set(&cluster, json!({"replicas": 2})).await;
+    let pods = run(&cluster, &["db-0"]).await;
+    let spec = pods[0].spec.as_ref().unwrap();
+    assert_eq!((spec.hostname.as_deref(), spec.subdomain.as_deref()), (Some("db-0"), Some("db")));
+    run(&cluster, &["db-0", "db-1"]).await;
+    let set = cluster.until::<StatefulSet>("db", |set| counts(set) == Some((2, 2, 2))).await.unwrap();
+    let first = set.status.as_ref().unwrap().current_revision.clone();
+    let claims = cluster.until_all::<PersistentVolumeClaim>(|claims| claims.len() == 2).await;
+    assert_eq!(names(&claims), ["data-db-0", "data-db-1"]);
+
+    let container = json!([{"name": "web", "image": "web:2"}]);
+    let template = json!({"spec": {"template": {"spec": {"containers": container}}}});
+    cluster.patch::<StatefulSet>("db", template).await;
+    let is_new = |pod: &Arc<Pod>| pod.spec.as_ref().unwrap().containers[0].image.as_deref() == Some("web:2");
+    cluster.until_all::<Pod>(|pods| pods.len() == 2 && is_new(&pods[1]) && !is_new(&pods[0])).await;
+    run(&cluster, &["db-0", "db-1"]).await;
+    cluster.until_all::<Pod>(|pods| pods.len() == 2 && pods.iter().all(is_new)).await;
+    run(&cluster, &["db-0", "db-1"]).await;
+    let set = cluster
+        .until::<StatefulSet>("db", |set| {
+            set.and_then(|set| set.status.as_ref()).is_some_and(|status| status.current_revision != first)
+        })
+        .await
+        .unwrap();
+    assert_eq!(counts(Some(&set)), Some((2, 2, 2)));
+    cluster.until_all::<ControllerRevision>(|revisions| revisions.len() == 2).await;
+
+    cluster.patch::<StatefulSet>("db", json!({"spec": {"replicas": 1}})).await;
+    cluster.until_all::<Pod>(|pods| names(pods) == ["db-0"]).await;
+    assert_eq!(cluster.until_all::<PersistentVolumeClaim>(|_| true).await.len(), 2, "the data stays");
+}
+
+#[tokio::test]
+async fn a_budget_counts_what_may_be_disrupted() {
+    let cluster = Cluster::start().await;
+    stateful_set(&cluster, json!({"replicas": 2, "podManagementPolicy": "Parallel"})).await;
+    let spec = json!({"maxUnavailable": 1, "selector": {"matchLabels": {"app": "db"}}});
+    cluster.create::<PodDisruptionBudget>(json!({"metadata": {"name": "db"}, "spec": spec})).await;
+    let allowed = |wanted: (i32, i32)| {
+        move |budget: Option<&PodDisruptionBudget>| {
+            budget.and_then(|budget| budget.status.as_ref()).is_some_and(|status| {
+                (status.expected_pods, status.disruptions_allowed) == (Some(wanted.0), Some(wanted.1))
+            })
+        }
+    };
+    cluster.until::<PodDisruptionBudget>("db", allowed((2, 0))).await;
+    run(&cluster, &["db-0", "db-1"]).await;
+    cluster.until::<PodDisruptionBudget>("db", allowed((2, 1))).await;
+}
+
+#[tokio::test]
+async fn a_cron_job_that_is_due_begins_a_job_and_forgets_old_ones() {
+    let cluster = Cluster::start().await;
+    let container = json!({"name": "work", "image": "work:1"});
+    let pod = json!({"spec": {"restartPolicy": "Never", "containers": [container]}});
+    let spec = json!({"schedule": "@every 1s", "concurrencyPolicy": "Forbid", "successfulJobsHistoryLimit": 0,
+        "jobTemplate": {"spec": {"template": pod}}});
+    cluster.create::<CronJob>(json!({"metadata": {"name": "tick"}, "spec": spec})).await;
+    let jobs = cluster.until_all::<Job>(|jobs| jobs.len() == 1).await;
+    let name = names(&jobs)[0].to_string();
+    cluster
+        .until::<CronJob>("tick", |cron| {
+            let status = cron.unwrap().status.as_ref();
+            status
+                .is_some_and(|it| it.active.iter().flatten().count() == 1 && it.last_schedule_time.is_some())
+        })
+        .await;
+    let pods = cluster.until_all::<Pod>(|pods| pods.len() == 1).await;
+    cluster.patch::<CronJob>("tick", json!({"spec": {"suspend": true}})).await;
+    cluster.set_status::<Pod>(names(&pods)[0], json!({"phase": "Succeeded"})).await;
+    cluster.gone::<Job>(&name).await;
+    let done = |cron: Option<&CronJob>| {
+        let status = cron.unwrap().status.as_ref().unwrap();
+        status.active.is_none() && status.last_successful_time.is_some()
+    };
+    cluster.until::<CronJob>("tick", done).await;
+}
+
+#[tokio::test]
+async fn a_pod_that_was_deleted_before_it_had_a_node_does_not_stay() {
+    let cluster = Cluster::start().await;
+    cluster.create::<Node>(json!({"metadata": {"name": "n1"}})).await;
+    cluster.create::<Pod>(json!({"metadata": {"name": "placed"}, "spec": pod_spec()})).await;
+    // As an older server left it: with a grace that nobody will end.
+    let held = json!({"name": "left", "finalizers": ["example.com/hold"]});
+    cluster.create::<Pod>(json!({"metadata": held, "spec": pod_spec()})).await;
+    cluster.delete::<Pod>("left", "Background").await;
+    let failed = |pod: Option<&Pod>| {
+        pod.is_some_and(|pod| pod.status.as_ref().unwrap().phase.as_deref() == Some("Failed"))
+    };
+    cluster.until::<Pod>("left", failed).await;
+    cluster.patch::<Pod>("left", json!({"metadata": {"finalizers": null}})).await;
+    cluster.gone::<Pod>("left").await;
+    assert!(cluster.client.get::<Pod>(&Key::new("shop", "placed")).await.is_ok());
+}

@@ -27,3 +27,12 @@ pub(crate) fn passed<B: Incoming>(body: B) -> Body {
     let copied = |mut data: B::Data| data.copy_to_bytes(data.remaining());
     body.map_frame(move |frame| frame.map_data(copied)).map_err(|error| Broken(error.into())).boxed_unsync()
 }
+
+/// A body that keeps something for as long as it is sent.
+pub(crate) fn held(body: Body, kept: impl Send + 'static) -> Body {
+    body.map_frame(move |frame| {
+        let _kept = &kept;
+        frame
+    })
+    .boxed_unsync()
+}

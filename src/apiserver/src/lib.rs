@@ -18,6 +18,7 @@ mod form;
 mod health;
 mod impersonate;
 mod issuer;
+mod metrics;
 mod nodes;
 mod object;
 mod openapi;

@@ -24,6 +24,7 @@ use crate::authorize::{Access, Attempt, Authorizer};
 use crate::body::{Body, Incoming};
 use crate::form::{self, Form};
 use crate::issuer::Issuer;
+use crate::metrics::{Call, Metrics};
 use crate::nodes::{self, Nodes};
 use crate::request::{Accept, Content, Query, Request, Target};
 use crate::user::User;
@@ -44,6 +45,7 @@ struct Shared {
     authorizer: Arc<Authorizer>,
     tunnels: Tunnels,
     streams: Carrier,
+    metrics: Arc<Metrics>,
 }
 
 impl ApiServer {
@@ -55,6 +57,7 @@ impl ApiServer {
             authorizer: Arc::new(Authorizer::new(store.clone())),
             tunnels: Tunnels::default(),
             streams: Carrier::default(),
+            metrics: Arc::default(),
             store,
         }))
     }
@@ -128,6 +131,24 @@ impl Shared {
             user,
             rights: self.authorizer.clone(),
         };
+        let running = self.metrics.begin(Call::of(&request));
+        match self.serve(request, body, sent, form).await {
+            Ok(answer) => Ok(running.done(answer)),
+            Err(status) => {
+                running.failed(status.code);
+                Err(status)
+            }
+        }
+    }
+
+    /// A request for objects, whose body was sent in one form and whose answer is wanted in another.
+    async fn serve<B: Incoming>(
+        &self,
+        request: Request,
+        body: B,
+        sent: Form,
+        form: Form,
+    ) -> Result<Answer, Status> {
         self.check(&request.user, &attempt(&request, &request.query.selection()?.fields))?;
         let body = sent.read(request.kind(), read(body).await?)?;
         let asked = request.kind();
@@ -213,6 +234,7 @@ impl Shared {
         let value = match target {
             Target::Discovery(what) => discovery::answer(what)?,
             Target::Version => version::answer(),
+            Target::Metrics => return Ok(self.metrics.answer(&self.store)),
             Target::Issuer(document) => self.issuer.tell(*document),
             Target::OpenApi(path) => {
                 return openapi::answer(path, parts.uri.query().unwrap_or_default(), &parts.headers);

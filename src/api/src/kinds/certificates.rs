@@ -5,22 +5,23 @@ use serde_json::Value;
 use super::apps::rules::immutable;
 use super::entry::{GET_WRITE, GroupVersion, names};
 use super::field::Field;
-use super::{Kind, Selectable, Strategy};
+use super::{Kind, PartRules, Selectable, Strategy};
 use crate::field::{Errors, Node};
 use crate::names;
 use crate::table::{AGE, Column, NAME, Table, age, human_duration, name, or_none};
-use crate::value::{at, is_zero, list, text};
+use crate::value::{at, is_zero, list, replace, text};
 
 const V1: GroupVersion = GroupVersion::new("certificates.k8s.io", "v1");
 
 pub(super) static KINDS: &[Kind] = &[Kind {
     short_names: &["csr"],
     subresources: &[
-        V1.sub("approval", "CertificateSigningRequest", GET_WRITE),
+        V1.sub("approval", "CertificateSigningRequest", GET_WRITE).with(&APPROVAL),
         V1.status("CertificateSigningRequest"),
     ],
     strategy: Strategy {
         validate,
+        validate_status: |new, old, errors| verdicts(new, old, false, errors),
         validate_update: |new, old, errors| immutable(&new.at("spec"), at(old, "spec"), errors),
         ..Strategy::PLAIN
     },
@@ -32,6 +33,56 @@ pub(super) static KINDS: &[Kind] = &[Kind {
         "certificatesigningrequests"
     ))
 }];
+
+/// `approval`: the conditions, and of them the verdict.
+static APPROVAL: PartRules = PartRules {
+    prepare: |new, old| {
+        let conditions = at(new, "status.conditions").clone();
+        for field in ["spec", "status"] {
+            replace(new, field, old.get(field).cloned());
+        }
+        if !conditions.is_null() {
+            new["status"]["conditions"] = conditions;
+        }
+    },
+    validate: |new, old, errors| verdicts(new, old, true, errors),
+};
+
+const VERDICTS: [&str; 2] = ["Approved", "Denied"];
+
+/// A verdict is given once, by who may, and stays.
+fn verdicts(new: &Node<'_, '_>, old: &Value, approval: bool, errors: &mut Errors) {
+    let conditions = new.at("status.conditions");
+    let has = |list: &[Value], kind: &str| list.iter().any(|condition| text(condition, "type") == kind);
+    let before = list(old, "status.conditions");
+    for kind in ["Approved", "Denied", "Failed"] {
+        let (was, is) = (has(before, kind), has(conditions.list(), kind));
+        if was && !is {
+            errors.push(conditions.forbidden(format!("updates may not remove a condition of type {kind:?}")));
+        }
+        if !was && is && VERDICTS.contains(&kind) && !approval {
+            errors.push(conditions.forbidden(format!("updates may not add a condition of type {kind:?}")));
+        }
+    }
+    if VERDICTS.iter().all(|kind| has(conditions.list(), kind)) {
+        errors.push(conditions.invalid_as("Denied", "Approved and Denied conditions are mutually exclusive"));
+    }
+    for condition in conditions.items() {
+        let (kind, status) = (condition.at("type"), condition.at("status"));
+        if kind.text().is_empty() {
+            errors.push(kind.required(""));
+        }
+        let fixed = VERDICTS.contains(&kind.text()) || kind.text() == "Failed";
+        match status.text() {
+            "" => errors.push(status.required("")),
+            "True" => {}
+            "False" | "Unknown" if !fixed => {}
+            _ => {
+                errors.push(status.unsupported(if fixed { &["True"] } else { &["False", "True", "Unknown"] }));
+            }
+        }
+    }
+}
 
 /// Shorter certificates would be renewed all the time.
 const SECONDS_MIN: i64 = 600;

@@ -4,10 +4,12 @@
 //! prepared and checked by the rules of its kind; all that only judge it run after. Each looks at the attempt first and
 //! passes what it is not about.
 
+mod certificates;
 mod default_class;
 mod default_toleration;
 mod escalation;
 mod in_use;
+mod limit_ranger;
 mod namespace;
 mod node_restriction;
 mod priority;
@@ -46,22 +48,26 @@ type Judge = fn(&Attempt<'_>, &Value) -> Result<Warnings, Status>;
 type Warnings = Vec<String>;
 
 const CHANGES: &[Change] = &[
+    limit_ranger::change,
     service_account::change,
     taint_nodes::change,
     priority::change,
     default_toleration::change,
     default_class::of_claim,
     in_use::change,
+    certificates::change,
     runtime_class::change,
     default_class::of_ingress,
 ];
 
 const JUDGES: &[Judge] = &[
     namespace::judge,
+    limit_ranger::judge,
     service_account::judge,
     node_restriction::judge,
     priority::judge,
     runtime_class::judge,
+    certificates::judge,
     escalation::judge,
 ];
 

@@ -110,17 +110,15 @@ impl Restriction<'_> {
         }
         self.own_pod(pod, "can only create pods with spec.nodeName set to itself")?;
         self.owner(list(pod, "metadata.ownerReferences"))?;
-        for reference in references_of(pod) {
-            let what = match reference.kind {
-                Referred::ServiceAccount => "a service account",
-                Referred::Secret => "secrets",
-                Referred::ConfigMap => "configmaps",
-                Referred::PersistentVolumeClaim => "persistentvolumeclaims",
-                Referred::ResourceClaim => "resourceclaims",
-            };
-            return self.refuse_node(&format!("can not create pods that reference {what}"));
-        }
-        Ok(())
+        let Some(reference) = references_of(pod).into_iter().next() else { return Ok(()) };
+        let what = match reference.kind {
+            Referred::ServiceAccount => "a service account",
+            Referred::Secret => "secrets",
+            Referred::ConfigMap => "configmaps",
+            Referred::PersistentVolumeClaim => "persistentvolumeclaims",
+            Referred::ResourceClaim => "resourceclaims",
+        };
+        self.refuse_node(&format!("can not create pods that reference {what}"))
     }
 
     fn owner(&self, owners: &[Value]) -> Result<(), Status> {
@@ -143,7 +141,7 @@ impl Restriction<'_> {
 
     fn pod_status(&self) -> Result<(), Status> {
         let Operation::Update(old) = self.attempt.operation else {
-            return self.refuse(&"unexpected operation on the status of a pod");
+            return self.refuse("unexpected operation on the status of a pod");
         };
         self.own_pod(old, "can only update pod status for pods with spec.nodeName set to itself")?;
         let changed = |field: &str| at(old, field) != at(self.object, field);

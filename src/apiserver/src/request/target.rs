@@ -20,6 +20,7 @@ pub(crate) enum Target {
         endpoint: String,
         check: Option<String>,
     },
+    Metrics,
     Root,
     Unknown,
 }
@@ -59,6 +60,7 @@ impl Target {
             ["apis", group, version, rest @ ..] => Self::resource(group, version, rest),
             ["openapi", rest @ ..] => Self::OpenApi(rest.iter().map(ToString::to_string).collect()),
             ["version"] => Self::Version,
+            ["metrics"] => Self::Metrics,
             [".well-known", "openid-configuration"] => Self::Issuer(Document::Configuration),
             ["openid", "v1", "jwks"] => Self::Issuer(Document::Keys),
             [endpoint @ ("healthz" | "livez" | "readyz"), rest @ ..] => Self::Health {

@@ -4,6 +4,7 @@ use super::*;
 
 const PODS: &str = "/api/v1/namespaces/shop/pods";
 
+#[expect(clippy::needless_pass_by_value, reason = "cases read best as literals")]
 fn pod(spec: Value) -> Value {
     let mut pod = json!({"metadata": {"name": "web"},
         "spec": {"containers": [{"name": "a", "image": "i"}], "initContainers": [{"name": "b", "image": "i"}]}});
@@ -130,5 +131,43 @@ async fn some_namespaces_never_go() {
     assert_eq!(
         (code, &refused["message"]),
         (403, &json!("namespaces \"default\" is forbidden: this namespace may not be deleted"))
+    );
+}
+
+#[tokio::test]
+async fn limits_fill_in_and_refuse() {
+    let api = Api::start().await;
+    let limits = json!({"metadata": {"name": "l"}, "spec": {"limits": [
+        {"type": "Container", "max": {"cpu": "1"}, "min": {"memory": "32Mi"}, "default": {"cpu": "500m"},
+         "defaultRequest": {"cpu": "100m", "memory": "64Mi"}, "maxLimitRequestRatio": {"cpu": "10"}},
+        {"type": "Pod", "max": {"cpu": "1200m"}}]}});
+    let (code, made) = api.post("/api/v1/namespaces/shop/limitranges", limits).await;
+    assert_eq!(code, 201, "{made}");
+    let one = |resources: Value| {
+        pod(
+            json!({"initContainers": [], "containers": [{"name": "a", "image": "i", "resources": resources}]}),
+        )
+    };
+    let dry = format!("{PODS}?dryRun=All");
+    let (code, made) = api.post(&dry, one(json!({}))).await;
+    assert_eq!(code, 201, "{made}");
+    assert_eq!(
+        made["spec"]["containers"][0]["resources"],
+        json!({"limits": {"cpu": "500m"}, "requests": {"cpu": "100m", "memory": "64Mi"}})
+    );
+    assert_eq!(
+        made["metadata"]["annotations"]["kubernetes.io/limit-ranger"],
+        "LimitRanger plugin set: cpu, memory request for container a; cpu limit for container a"
+    );
+    assert_eq!(made["status"]["qosClass"], "Burstable", "what was filled in counts");
+    let (code, refused) = api
+        .post(&dry, one(json!({"limits": {"cpu": "2"}, "requests": {"cpu": "100m", "memory": "1Mi"}})))
+        .await;
+    assert_eq!(code, 403);
+    assert_eq!(
+        refused["message"],
+        "pods \"web\" is forbidden: [minimum memory usage per Container is 32Mi, but request is 1Mi, maximum cpu usage per \
+         Container is 1, but limit is 2, cpu max limit to request ratio per Container is 10, but provided ratio is 20.000000, \
+         maximum cpu usage per Pod is 1200m, but limit is 2]"
     );
 }

@@ -227,3 +227,63 @@ async fn an_eviction_asks_the_budget() {
     allow(0).await;
     assert_eq!(evict("b", json!(null)).await.0, 201, "who has ended disrupts nobody");
 }
+
+#[tokio::test]
+async fn a_running_pod_changes_by_its_parts() {
+    let api = Api::start().await;
+    account(&api).await;
+    let resources = |cpu: &str| json!({"requests": {"cpu": cpu, "memory": "64Mi"}});
+    pod(&api, json!({"containers": [{"name": "a", "image": "i", "resources": resources("100m")}]})).await;
+    let merge = "application/strategic-merge-patch+json";
+    let patch = async |below: &str, body: Value| {
+        api.call(Method::PATCH, &format!("{PODS}/web/{below}"), merge, Some(body)).await
+    };
+    let bigger =
+        json!({"spec": {"containers": [{"name": "a", "image": "other", "resources": resources("200m")}]}});
+    let (code, resized) = patch("resize", bigger).await;
+    assert_eq!(code, 200, "{resized}");
+    assert_eq!(resized["spec"]["containers"][0]["resources"], resources("200m"));
+    assert_eq!(
+        (&resized["spec"]["containers"][0]["image"], &resized["metadata"]["generation"]),
+        (&json!("i"), &json!(2))
+    );
+    let debugger = json!({"spec": {"ephemeralContainers": [{"name": "d", "image": "tools", "targetContainerName": "a"}]}});
+    let (code, joined) = patch("ephemeralcontainers", debugger).await;
+    assert_eq!(code, 200, "{joined}");
+    assert_eq!(joined["spec"]["ephemeralContainers"][0]["terminationMessagePolicy"], "File");
+    let managers: Vec<_> = joined["metadata"]["managedFields"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| &one["subresource"])
+        .collect();
+    assert!(
+        managers.contains(&&json!("ephemeralcontainers")) && managers.contains(&&json!("resize")),
+        "{managers:?}"
+    );
+    let (code, refused) =
+        patch("", json!({"spec": {"containers": [{"name": "a", "resources": resources("300m")}]}})).await;
+    assert_eq!(code, 422, "{refused}");
+}
+
+#[tokio::test]
+async fn certificates_are_approved_once() {
+    let api = Api::start().await;
+    let path = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
+    let request = json!({"metadata": {"name": "r"}, "spec": {"request": "LS0t", "signerName": "example.com/s", "usages": ["client auth"], "username": "forged"}});
+    let (code, made) = api.post(path, request).await;
+    assert_eq!((code, &made["spec"]["username"]), (201, &json!("root")), "{made}");
+    let condition = |kind: &str| json!([{"type": kind, "status": "True", "reason": "Looked"}]);
+    let mut approved = made.clone();
+    approved["status"]["conditions"] = condition("Approved");
+    let (code, refused) = api.put(&format!("{path}/r/status"), approved.clone()).await;
+    assert_eq!(code, 422, "{refused}");
+    approved["status"]["certificate"] = "LS0t".into();
+    let (code, done) = api.put(&format!("{path}/r/approval"), approved).await;
+    assert_eq!(code, 200, "{done}");
+    assert!(done["status"]["conditions"][0]["lastTransitionTime"].is_string());
+    assert_eq!(done["status"].get("certificate"), None, "an approval does not sign");
+    let mut denied = done;
+    denied["status"]["conditions"] = condition("Denied");
+    assert_eq!(api.put(&format!("{path}/r/approval"), denied).await.0, 422);
+}

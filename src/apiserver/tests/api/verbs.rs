@@ -230,3 +230,37 @@ async fn the_unknown_and_the_unentitled_are_refused() {
     let alive = api.send(Request::get("/livez").body(Full::default()).unwrap()).await;
     assert_eq!(alive.status(), 200);
 }
+
+#[tokio::test]
+async fn the_server_tells_how_it_does() {
+    let api = Api::start().await;
+    api.post(MAPS, map("a")).await;
+    assert_eq!(api.get(&format!("{MAPS}/none")).await.0, 404);
+    let watched = api.send(
+        Request::get(format!("{MAPS}?watch=1"))
+            .extension(User::new("root", ["system:masters"]))
+            .body(Full::default())
+            .unwrap(),
+    );
+    let watched = watched.await;
+    let text = async || api.get("/metrics").await.1.as_str().unwrap().to_owned();
+    let of = |verb: &str, scope: &str| {
+        format!(
+            "component=\"apiserver\",group=\"\",resource=\"configmaps\",scope=\"{scope}\",subresource=\"\",verb=\"{verb}\",version=\"v1\""
+        )
+    };
+    let told = text().await;
+    for line in [
+        format!("apiserver_request_total{{code=\"201\",{}}} 1", of("POST", "resource")),
+        format!("apiserver_request_total{{code=\"404\",{}}} 1", of("GET", "resource")),
+        format!("apiserver_request_duration_seconds_count{{{}}} 1", of("POST", "resource")),
+        format!("apiserver_longrunning_requests{{{}}} 1", of("WATCH", "namespace")),
+        "apiserver_storage_objects{resource=\"configmaps\"} 1".to_owned(),
+    ] {
+        assert!(told.lines().any(|told| told == line), "{line} is missing in\n{told}");
+    }
+    assert!(told.contains("process_resident_memory_bytes "), "{told}");
+    drop(watched);
+    let ended = format!("apiserver_longrunning_requests{{{}}} 0", of("WATCH", "namespace"));
+    assert!(text().await.lines().any(|told| told == ended), "a watch ends when nobody reads it");
+}

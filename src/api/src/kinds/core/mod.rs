@@ -171,13 +171,13 @@ pub(super) static KINDS: &[Kind] = &[
 const POD_SUBRESOURCES: &[Subresource] = &[
     V1.sub("attach", "PodAttachOptions", STREAM),
     V1.sub("binding", "Binding", CREATE),
-    V1.sub("ephemeralcontainers", "Pod", GET_WRITE),
+    V1.sub("ephemeralcontainers", "Pod", GET_WRITE).with(&pod::EPHEMERAL),
     GroupVersion::new("policy", "v1").sub("eviction", "Eviction", CREATE),
     V1.sub("exec", "PodExecOptions", STREAM),
     V1.sub("log", "Pod", &[Verb::Get]),
     V1.sub("portforward", "PodPortForwardOptions", STREAM),
     V1.sub("proxy", "PodProxyOptions", PROXY),
-    V1.sub("resize", "Pod", GET_WRITE),
+    V1.sub("resize", "Pod", GET_WRITE).with(&pod::RESIZE),
     V1.status("Pod"),
 ];
 

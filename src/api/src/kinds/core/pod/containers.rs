@@ -9,6 +9,7 @@ use super::volumes::Volumes;
 use super::{env, probes, resources, security};
 use crate::field::{Errors, Node};
 use crate::names;
+use crate::value::text;
 
 /// Names and host ports are unique across the whole pod.
 #[derive(Default)]
@@ -35,6 +36,42 @@ pub(super) fn validate(spec: &Node<'_, '_>, volumes: &Volumes<'_>, errors: &mut 
         // Init containers run one after another: only with those that stay can a port collide.
         if is_sidecar(&container) {
             host_ports(&container, &mut seen, errors);
+        }
+    }
+}
+
+/// What makes sense only for containers that a pod is made with.
+const NOT_EPHEMERAL: [&str; 8] = [
+    "lifecycle",
+    "livenessProbe",
+    "ports",
+    "readinessProbe",
+    "resizePolicy",
+    "resources",
+    "restartPolicyRules",
+    "startupProbe",
+];
+
+/// Containers that join a pod that runs.
+pub(super) fn ephemeral(spec: &Node<'_, '_>, errors: &mut Errors) {
+    // The volumes were checked when the pod was made.
+    let claimed = spec.at("volumes");
+    let volumes = super::volumes::validate(&claimed, &mut Errors::new());
+    let others = ["containers", "initContainers"].map(|kind| spec.at(kind).list());
+    let mut seen = Seen::default();
+    seen.names.extend(others.into_iter().flatten().map(|container| text(container, "name")));
+    for container in spec.at("ephemeralContainers").items() {
+        container_rules(&container, false, &volumes, &mut seen, errors);
+        for field in NOT_EPHEMERAL {
+            let field = container.at(field);
+            if !field.is_zero() {
+                errors.push(field.forbidden("cannot be set for an Ephemeral Container"));
+            }
+        }
+        let target = container.at("targetContainerName");
+        let named = |container: &Value| text(container, "name") == target.text();
+        if !target.text().is_empty() && !others.into_iter().flatten().any(named) {
+            errors.push(target.not_found());
         }
     }
 }

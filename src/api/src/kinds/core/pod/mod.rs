@@ -3,6 +3,7 @@
 mod containers;
 mod defaults;
 mod env;
+mod parts;
 mod placement;
 mod probes;
 mod qos;
@@ -20,6 +21,7 @@ use crate::field::{Errors, Node};
 use crate::metadata::{validate_annotations, validate_labels};
 use crate::value::{int, replace, text};
 pub(in crate::kinds) use defaults::{claim_spec as default_claim_spec, template as default_template};
+pub(super) use parts::{EPHEMERAL, RESIZE};
 pub(in crate::kinds) use placement::node_selector;
 pub(in crate::kinds) use probes::port as port_or_name;
 pub(in crate::kinds) use resources::{quantity_of, resource_list, round_up};

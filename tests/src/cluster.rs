@@ -22,6 +22,8 @@ use crate::shell::install_commands;
 const KUBECTL: &str = "1.36";
 /// What the machines join with.
 const TOKEN: &str = "of-the-lab";
+/// How much of each log is shown when something failed.
+const LAST_LINES: usize = 25;
 /// Until a program of skiff says that it is ready.
 const START: Duration = Duration::from_secs(60);
 
@@ -97,7 +99,7 @@ impl Cluster {
         for node in self.nodes() {
             let logs = node.daemon.logs();
             let lines: Vec<&str> = logs.lines().collect();
-            let last = lines[lines.len().saturating_sub(60)..].join("\n");
+            let last = lines[lines.len().saturating_sub(LAST_LINES)..].join("\n");
             account.push_str(&format!("--- {}\n{last}\n", node.host.name()));
         }
         account

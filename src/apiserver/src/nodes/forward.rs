@@ -2,7 +2,7 @@
 
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use api::status::{self, Status};
 use bytes::Bytes;
@@ -37,8 +37,20 @@ const HOP_BY_HOP: [HeaderName; 5] = [
     HeaderName::from_static("proxy-authorization"),
 ];
 
-/// HTTP over the stream: moves when it is polled, ends when there is nothing more to say, or with an upgrade.
-type Connection = Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>;
+/// HTTP over the stream: moves when it is polled, ends when there is nothing more to say, or with an upgrade. May be polled
+/// after its end: several wait for it, one after the other.
+struct Connection(Option<Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>>);
+
+impl Future for Connection {
+    type Output = hyper::Result<()>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<hyper::Result<()>> {
+        let Some(connection) = &mut self.0 else { return Poll::Ready(Ok(())) };
+        let ended = ready!(connection.as_mut().poll(context));
+        self.0 = None;
+        Poll::Ready(ended)
+    }
+}
 
 pub(super) struct Outgoing<'a, B> {
     pub(super) stream: Stream,
@@ -54,7 +66,7 @@ pub(super) async fn forward<B: body::Incoming>(mut outgoing: Outgoing<'_, B>) ->
     let client = outgoing.parts.extensions.remove::<OnUpgrade>();
     let request = request(&outgoing.route, &outgoing.parts, outgoing.body)?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(outgoing.stream)).await.map_err(failed)?;
-    let mut connection: Connection = Box::pin(connection.with_upgrades());
+    let mut connection = Connection(Some(Box::pin(connection.with_upgrades())));
     let mut answer = driven(&mut connection, sender.send_request(request)).await.map_err(failed)?;
     let by_node = matches!(outgoing.route.place, Place::Node(_));
     match answer.status() {
@@ -141,7 +153,7 @@ async fn join(connection: Connection, answer: Response<Incoming>, client: OnUpgr
 
 fn passed(answer: Response<Incoming>, connection: Connection) -> Answer {
     let (parts, body) = answer.into_parts();
-    let mut reply = Response::new(body::passed(Relayed { connection: Some(connection), body }));
+    let mut reply = Response::new(body::passed(Relayed { connection, body }));
     *reply.status_mut() = parts.status;
     copy_headers(&parts.headers, reply.headers_mut());
     reply
@@ -149,8 +161,7 @@ fn passed(answer: Response<Incoming>, connection: Connection) -> Answer {
 
 /// A body with the connection that it comes over.
 struct Relayed {
-    /// None when it has ended.
-    connection: Option<Connection>,
+    connection: Connection,
     body: Incoming,
 }
 
@@ -162,11 +173,8 @@ impl http_body::Body for Relayed {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let ended =
-            self.connection.as_mut().is_some_and(|connection| connection.as_mut().poll(context).is_ready());
-        if ended {
-            self.connection = None;
-        }
+        // Its end is told by the body, with the reason.
+        let _ended = Pin::new(&mut self.connection).poll(context).is_ready();
         Pin::new(&mut self.body).poll_frame(context)
     }
 }

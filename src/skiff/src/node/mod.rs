@@ -157,10 +157,6 @@ impl Agent {
         ::network::local::answer_at(&self.cluster.dns)
             .await
             .context("answer at the name server's address")?;
-        let carrier = Arc::new(Carrier::default());
-        // All streams come through the tunnel, whose other end is the API server, which has decided who may.
-        let server = Server::new(kubelet.workloads(), carrier.clone(), |peer| peer.is_none());
-        tasks.spawn("server", serve(self.reach, server, carrier));
         tasks.spawn("network", network.run());
         let (routed, _) = readiness();
         let proxy = proxy::Context {
@@ -176,6 +172,10 @@ impl Agent {
             dns.run().await;
             Ok(())
         });
+        let carrier = Arc::new(Carrier::default());
+        // All streams come through the tunnel, whose other end is the API server, which has decided who may.
+        let server = Server::new(kubelet.workloads(), carrier.clone(), |peer| peer.is_none());
+        tasks.spawn("server", serve(self.reach, server, carrier));
         let stopping = shutdown.clone();
         tasks.spawn("kubelet", async move { kubelet.run(stopping).await.context("run the kubelet") });
         ready.set();

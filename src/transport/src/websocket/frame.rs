@@ -31,7 +31,7 @@ pub enum Role {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Error {
+pub(super) enum Error {
     #[error("a frame with reserved bits")]
     Reserved,
     #[error("a frame of unknown kind {0}")]

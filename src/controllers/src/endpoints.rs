@@ -16,6 +16,7 @@ use tracing::warn;
 
 use crate::context::Context;
 use crate::feed::feed;
+use crate::work::side_by_side;
 use crate::{pod, service_pods};
 
 const MANAGED_BY: &str = "endpoints.kubernetes.io/managed-by";
@@ -30,7 +31,7 @@ pub(crate) async fn run(context: Context) {
     let pods = feed(context.caches.of::<Pod>(), queue.clone(), move |pod: &Pod| {
         service_pods::selecting(&services, pod)
     });
-    let work = queue.work("Endpoints", |key| reconcile(&context, key));
+    let work = side_by_side(&queue, "Endpoints", |key| reconcile(&context, key));
     join4(own, pods, leftovers(&context, &queue), work).await;
 }
 

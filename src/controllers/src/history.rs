@@ -42,7 +42,8 @@ pub(crate) async fn read<Owner: Object>(
     let cache = context.caches.of::<ControllerRevision>();
     cache.synced().await;
     let namespace = owner.metadata().namespace.as_deref().unwrap_or_default();
-    let mut all = owner::claim_all(context.client(), owner, selector, cache.list_in(namespace)).await?;
+    let mut all =
+        owner::Claimer::new(context.client(), owner, selector).claim(cache.list_in(namespace)).await?;
     all.sort_by_key(|revision| revision.revision);
     let data = template::patch(now.template);
     let current = all.iter().rfind(|revision| revision.data.0 == data).cloned();

@@ -29,5 +29,6 @@ mod service_account;
 mod service_pods;
 mod stateful_set;
 mod template;
+mod work;
 
 pub use run::{Cluster, run_all};

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use api::selector::LabelSelector;
-use client::Object;
-use client::{Client, Error, Key, Patch, Scoped};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use client::{Cache, Client, Error, Key, Object, Patch, Scoped};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector as Selector, ObjectMeta, OwnerReference};
+use serde_json::{Value, json};
 
 /// The owner that manages an object, of the one that may.
 pub(crate) fn controller(metadata: &ObjectMeta) -> Option<&OwnerReference> {
@@ -17,6 +17,22 @@ pub(crate) fn controller_key<Owner: Object>(metadata: &ObjectMeta) -> Option<Key
     let owner = controller(metadata)?;
     let ours = owner.kind == Owner::KIND && group(&owner.api_version) == Owner::GROUP;
     ours.then(|| Key::new(metadata.namespace.clone().unwrap_or_default(), owner.name.clone()))
+}
+
+/// The owners to look at when an object changes: the one that controls it, or those that may adopt it.
+pub(crate) fn concerned<Owner: Object>(
+    owners: &Cache<Owner>,
+    selector: fn(&Owner) -> Option<&Selector>,
+    object: &ObjectMeta,
+) -> Vec<Key> {
+    if controller(object).is_some() {
+        return controller_key::<Owner>(object).into_iter().collect();
+    }
+    let owners = owners.list_in(object.namespace.as_deref().unwrap_or_default());
+    let selects = |owner: &Owner| {
+        LabelSelector::of(selector(owner)).is_ok_and(|it| it.matches_labels(object.labels.as_ref()))
+    };
+    owners.iter().filter(|owner| selects(owner)).map(|owner| Key::of(&**owner)).collect()
 }
 
 fn group(api_version: &str) -> &str {
@@ -63,68 +79,74 @@ fn claim(owner: &ObjectMeta, selector: &LabelSelector, object: &ObjectMeta) -> C
     }
 }
 
-/// The objects that belong to `owner`, after adopting orphans that match and releasing what no longer does.
-pub(crate) async fn claim_all<Owner, K>(
-    client: &Client,
-    owner: &Owner,
-    selector: &LabelSelector,
-    objects: Vec<Arc<K>>,
-) -> Result<Vec<Arc<K>>, Error>
-where
-    Owner: Object,
-    K: Object<Scope: Scoped>,
-{
-    let mut ours = Vec::new();
-    for object in objects {
-        match claim(owner.metadata(), selector, object.metadata()) {
-            Claim::Ours => ours.push(object),
-            Claim::Adopt => ours.extend(adopt(client, owner, &object).await?),
-            Claim::Release => release(client, owner, &object).await?,
-            Claim::NotOurs => {}
+/// An owner that takes what it selects.
+pub(crate) struct Claimer<'a, Owner> {
+    client: &'a Client,
+    owner: &'a Owner,
+    selector: &'a LabelSelector,
+    /// What is adopted gets this, if anything.
+    finalizer: Option<&'static str>,
+}
+
+impl<'a, Owner: Object> Claimer<'a, Owner> {
+    pub(crate) fn new(client: &'a Client, owner: &'a Owner, selector: &'a LabelSelector) -> Self {
+        Self { client, owner, selector, finalizer: None }
+    }
+
+    pub(crate) fn with_finalizer(self, finalizer: &'static str) -> Self {
+        Self { finalizer: Some(finalizer), ..self }
+    }
+
+    /// The objects that belong to the owner, after adopting orphans that match and releasing what no longer does.
+    pub(crate) async fn claim<K: Object<Scope: Scoped>>(
+        &self,
+        objects: Vec<Arc<K>>,
+    ) -> Result<Vec<Arc<K>>, Error> {
+        let mut ours = Vec::new();
+        for object in objects {
+            match claim(self.owner.metadata(), self.selector, object.metadata()) {
+                Claim::Ours => ours.push(object),
+                Claim::Adopt => ours.extend(self.adopt(&object).await?),
+                Claim::Release => self.release(&object).await?,
+                Claim::NotOurs => {}
+            }
+        }
+        Ok(ours)
+    }
+
+    /// None if the orphan is gone, or another one is there under its name.
+    async fn adopt<K: Object<Scope: Scoped>>(&self, orphan: &Arc<K>) -> Result<Option<Arc<K>>, Error> {
+        let metadata = orphan.metadata();
+        let mut owners = metadata.owner_references.clone().unwrap_or_default();
+        owners.push(reference(self.owner));
+        let mut change = json!({"ownerReferences": owners});
+        if let Some(finalizer) = self.finalizer {
+            let mut finalizers = metadata.finalizers.clone().unwrap_or_default();
+            finalizers.push(finalizer.into());
+            change["finalizers"] = json!(finalizers);
+        }
+        match self.patch(&**orphan, change).await {
+            Ok(adopted) => Ok(Some(Arc::new(adopted))),
+            Err(error) if is_gone(&error) => Ok(None),
+            Err(error) => Err(error),
         }
     }
-    Ok(ours)
-}
 
-/// None if the orphan is gone, or another one is there under its name.
-async fn adopt<Owner, K>(client: &Client, owner: &Owner, orphan: &Arc<K>) -> Result<Option<Arc<K>>, Error>
-where
-    Owner: Object,
-    K: Object<Scope: Scoped>,
-{
-    let mut owners = orphan.metadata().owner_references.clone().unwrap_or_default();
-    owners.push(reference(owner));
-    match set_owners(client, &**orphan, &owners).await {
-        Ok(adopted) => Ok(Some(Arc::new(adopted))),
-        Err(error) if is_gone(&error) => Ok(None),
-        Err(error) => Err(error),
+    async fn release<K: Object<Scope: Scoped>>(&self, object: &Arc<K>) -> Result<(), Error> {
+        let mut owners = object.metadata().owner_references.clone().unwrap_or_default();
+        owners.retain(|reference| Some(&reference.uid) != self.owner.metadata().uid.as_ref());
+        match self.patch(&**object, json!({"ownerReferences": owners})).await {
+            Err(error) if !is_gone(&error) => Err(error),
+            _ => Ok(()),
+        }
     }
-}
 
-async fn release<Owner, K>(client: &Client, owner: &Owner, object: &Arc<K>) -> Result<(), Error>
-where
-    Owner: Object,
-    K: Object<Scope: Scoped>,
-{
-    let mut owners = object.metadata().owner_references.clone().unwrap_or_default();
-    owners.retain(|reference| Some(&reference.uid) != owner.metadata().uid.as_ref());
-    match set_owners(client, &**object, &owners).await {
-        Err(error) if !is_gone(&error) => Err(error),
-        _ => Ok(()),
+    /// Changes the very object that was looked at: its uid and revision are part of the patch.
+    async fn patch<K: Object<Scope: Scoped>>(&self, object: &K, mut change: Value) -> Result<K, Error> {
+        change["uid"] = json!(object.metadata().uid);
+        change["resourceVersion"] = json!(object.metadata().resource_version);
+        self.client.patch(&Key::of(object), None, &Patch::Merge(json!({"metadata": change}))).await
     }
-}
-
-/// Writes the owners of the very object that was looked at: its uid and revision are part of the patch.
-async fn set_owners<K: Object<Scope: Scoped>>(
-    client: &Client,
-    object: &K,
-    owners: &[OwnerReference],
-) -> Result<K, Error> {
-    let metadata = object.metadata();
-    let patch = Patch::Merge(serde_json::json!({"metadata": {
-        "uid": metadata.uid, "resourceVersion": metadata.resource_version, "ownerReferences": owners,
-    }}));
-    client.patch(&Key::of(object), None, &patch).await
 }
 
 fn is_gone(error: &Error) -> bool {

@@ -20,6 +20,7 @@ use tracing::warn;
 use crate::context::Context;
 use crate::feed::feed;
 use crate::pod::{self, Availability};
+use crate::work::side_by_side;
 use crate::{make_pods, owner};
 
 /// Pods made or deleted at one look: a typo in `replicas` should leave time to mend it.
@@ -27,11 +28,12 @@ const MOST_AT_ONCE: usize = 500;
 
 pub(crate) async fn run(context: Context) {
     let queue = Queue::default();
-    let sets = feed(context.caches.of::<ReplicaSet>(), queue.clone(), |set: &ReplicaSet| [Key::of(set)]);
-    let pods = feed(context.caches.of::<Pod>(), queue.clone(), |pod: &Pod| {
-        owner::controller_key::<ReplicaSet>(&pod.metadata)
+    let sets = context.caches.of::<ReplicaSet>();
+    let own = feed(sets.clone(), queue.clone(), |set: &ReplicaSet| [Key::of(set)]);
+    let pods = feed(context.caches.of::<Pod>(), queue.clone(), move |pod: &Pod| {
+        owner::concerned(&sets, |set| Some(&set.spec.selector), &pod.metadata)
     });
-    join3(sets, pods, queue.work("ReplicaSet", |key| reconcile(&context, key))).await;
+    join3(own, pods, side_by_side(&queue, "ReplicaSet", |key| reconcile(&context, key))).await;
 }
 
 /// What to do about the number of pods.
@@ -60,7 +62,8 @@ async fn reconcile(context: &Context, key: Key) -> Result<Option<Duration>, Erro
     pods.synced().await;
     let Some(set) = sets.get(&key) else { return Ok(None) };
     let Some(selector) = selector(&set) else { return Ok(None) };
-    let ours = owner::claim_all(context.client(), &*set, &selector, pods.list_in(&key.namespace)).await?;
+    let ours =
+        owner::Claimer::new(context.client(), &*set, &selector).claim(pods.list_in(&key.namespace)).await?;
     let mut active: Vec<_> = ours.iter().filter(|pod| pod::is_active(pod)).cloned().collect();
     let scaled = match set.metadata.deletion_timestamp {
         Some(_) => Ok(()),

@@ -27,6 +27,7 @@ use self::setbacks::Setbacks;
 use crate::context::Context;
 use crate::feed::feed;
 use crate::history::{self, History};
+use crate::work::side_by_side;
 use crate::{make_pods, owner, pod};
 
 const HASH_LABEL: &str = "controller-revision-hash";
@@ -39,15 +40,16 @@ const DEFAULT_HISTORY: i32 = 10;
 pub(crate) async fn run(context: Context) {
     let queue = Queue::default();
     let (caches, setbacks) = (&context.caches, Setbacks::default());
-    let own = feed(caches.of::<DaemonSet>(), queue.clone(), |set: &DaemonSet| [Key::of(set)]);
-    let pods = feed(caches.of::<Pod>(), queue.clone(), |pod: &Pod| {
-        owner::controller_key::<DaemonSet>(&pod.metadata)
+    let sets = caches.of::<DaemonSet>();
+    let own = feed(sets.clone(), queue.clone(), |set: &DaemonSet| [Key::of(set)]);
+    let pods = feed(caches.of::<Pod>(), queue.clone(), move |pod: &Pod| {
+        owner::concerned(&sets, |set| Some(&set.spec.selector), &pod.metadata)
     });
     let revisions =
         feed(caches.of::<ControllerRevision>(), queue.clone(), |revision: &ControllerRevision| {
             owner::controller_key::<DaemonSet>(&revision.metadata)
         });
-    let work = queue.work("DaemonSet", |key| reconcile(&context, &setbacks, key));
+    let work = side_by_side(&queue, "DaemonSet", |key| reconcile(&context, &setbacks, key));
     join5(own, pods, revisions, feed_nodes(&context, &queue), work).await;
 }
 
@@ -88,7 +90,8 @@ async fn reconcile(context: &Context, setbacks: &Setbacks, key: Key) -> Result<O
     let Some(history) = history::read(context, &*set, &selector, &now).await? else {
         return count_collision(context, &set).await;
     };
-    let pods = owner::claim_all(context.client(), &*set, &selector, pods.list_in(&key.namespace)).await?;
+    let pods =
+        owner::Claimer::new(context.client(), &*set, &selector).claim(pods.list_in(&key.namespace)).await?;
     let worker = Worker { context, setbacks, set: &set, pod: daemon_pod(&set, hash(&history)) };
     worker.work(pods, &history).await
 }

@@ -27,6 +27,7 @@ use self::rollout::{Goal, Size};
 use self::status::{Said, asked};
 use crate::context::Context;
 use crate::feed::feed;
+use crate::work::side_by_side;
 use crate::{owner, pod, template};
 
 const DEFAULT_HISTORY: usize = 10;
@@ -35,15 +36,16 @@ pub(crate) async fn run(context: Context) {
     let queue = Queue::default();
     let (deployments, sets) = (context.caches.of::<Deployment>(), context.caches.of::<ReplicaSet>());
     let by_set = sets.clone();
-    let own = feed(deployments, queue.clone(), |deployment: &Deployment| [Key::of(deployment)]);
-    let sets =
-        feed(sets, queue.clone(), |set: &ReplicaSet| owner::controller_key::<Deployment>(&set.metadata));
+    let own = feed(deployments.clone(), queue.clone(), |deployment: &Deployment| [Key::of(deployment)]);
+    let sets = feed(sets, queue.clone(), move |set: &ReplicaSet| {
+        owner::concerned(&deployments, |deployment| Some(&deployment.spec.selector), &set.metadata)
+    });
     // Recreate waits for the last old pod to be gone, which no ReplicaSet's status tells.
     let pods = feed(context.caches.of::<Pod>(), queue.clone(), move |pod: &Pod| {
         let set = by_set.get(&owner::controller_key::<ReplicaSet>(&pod.metadata)?)?;
         owner::controller_key::<Deployment>(&set.metadata)
     });
-    join4(own, sets, pods, queue.work("Deployment", |key| reconcile(&context, key))).await;
+    join4(own, sets, pods, side_by_side(&queue, "Deployment", |key| reconcile(&context, key))).await;
 }
 
 /// The sets of a Deployment, told apart.
@@ -78,8 +80,9 @@ async fn reconcile(context: &Context, key: Key) -> Result<Option<Duration>, Erro
             return Ok(None);
         }
     };
-    let ours =
-        owner::claim_all(context.client(), &*deployment, &selector, sets.list_in(&key.namespace)).await?;
+    let ours = owner::Claimer::new(context.client(), &*deployment, &selector)
+        .claim(sets.list_in(&key.namespace))
+        .await?;
     let sets = Sets::tell_apart(&deployment, ours);
     let worker = Worker { context, deployment: &deployment, goal: Goal::of(&deployment.spec) };
     let said = match deployment.metadata.deletion_timestamp {

@@ -25,6 +25,7 @@ use self::pack::Changes;
 use crate::context::Context;
 use crate::feed::feed;
 use crate::service_pods;
+use crate::work::side_by_side;
 
 const SERVICE_NAME: &str = "kubernetes.io/service-name";
 const MANAGED_BY: &str = "endpointslice.kubernetes.io/managed-by";
@@ -40,7 +41,7 @@ pub(crate) async fn run(context: Context) {
     let slices = feed(context.caches.of::<EndpointSlice>(), queue.clone(), |slice: &EndpointSlice| {
         service_of(&slice.metadata)
     });
-    join4(own, pods, slices, queue.work("EndpointSlice", |key| reconcile(&context, key))).await;
+    join4(own, pods, slices, side_by_side(&queue, "EndpointSlice", |key| reconcile(&context, key))).await;
 }
 
 /// The Service whose slice this is, if it is one of ours.

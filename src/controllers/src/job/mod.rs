@@ -33,19 +33,18 @@ use self::decide::{End, Step};
 use self::tally::{Tally, count};
 use crate::context::Context;
 use crate::feed::feed;
+use crate::work::side_by_side;
 use crate::{make_pods, owner};
-
-/// Jobs looked at side by side: each look of one may wait for several writes.
-const WORKERS: usize = 4;
 
 pub(crate) async fn run(context: Context) {
     let queue = Queue::default();
-    let jobs = feed(context.caches.of::<Job>(), queue.clone(), |job: &Job| [Key::of(job)]);
-    let pods = feed(context.caches.of::<Pod>(), queue.clone(), |pod: &Pod| {
-        owner::controller_key::<Job>(&pod.metadata)
+    let jobs = context.caches.of::<Job>();
+    let own = feed(jobs.clone(), queue.clone(), |job: &Job| [Key::of(job)]);
+    let pods = feed(context.caches.of::<Pod>(), queue.clone(), move |pod: &Pod| {
+        owner::concerned(&jobs, |job| job.spec.as_ref()?.selector.as_ref(), &pod.metadata)
     });
-    let work = (0..WORKERS).map(|_| queue.work("Job", |key| reconcile(&context, key)));
-    join4(jobs, pods, orphans::run(&context), join_all(work)).await;
+    let work = side_by_side(&queue, "Job", |key| reconcile(&context, key));
+    join4(own, pods, orphans::run(&context), work).await;
 }
 
 async fn reconcile(context: &Context, key: Key) -> Result<Option<Duration>, Error> {
@@ -57,7 +56,9 @@ async fn reconcile(context: &Context, key: Key) -> Result<Option<Duration>, Erro
         return Ok(None);
     };
     let Ok(selector) = LabelSelector::of(spec.selector.as_ref()) else { return Ok(None) };
-    let pods = owner::claim_all(context.client(), &*job, &selector, pods.list_in(&key.namespace)).await?;
+    // What is adopted is counted like what was made.
+    let claimer = owner::Claimer::new(context.client(), &*job, &selector).with_finalizer(rules::FINALIZER);
+    let pods = claimer.claim(pods.list_in(&key.namespace)).await?;
     let look = Look { context, job: &job, spec, now: Timestamp::now() };
     look.work(&pods).await
 }

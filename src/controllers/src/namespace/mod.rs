@@ -17,6 +17,7 @@ use k8s_openapi::jiff::Timestamp;
 use self::content::Left;
 use crate::context::Context;
 use crate::feed::feed;
+use crate::work::side_by_side;
 
 const FINALIZER: &str = "kubernetes";
 /// What somebody else's finalizer is given before the next look.
@@ -33,7 +34,7 @@ pub(crate) async fn run(context: Context) {
         let name = pod.metadata.namespace.clone()?;
         terminating.get(&Key::new("", &*name)).filter(|namespace| is_terminating(namespace)).map(|_| name)
     });
-    join3(own, pods, queue.work("Namespace", |name| reconcile(&context, name))).await;
+    join3(own, pods, side_by_side(&queue, "Namespace", |name| reconcile(&context, name))).await;
 }
 
 /// Whether things may be made in a namespace.

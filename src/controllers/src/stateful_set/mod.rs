@@ -25,6 +25,7 @@ use self::step::{Action, Goal};
 use crate::context::Context;
 use crate::feed::feed;
 use crate::history::{self, History};
+use crate::work::side_by_side;
 use crate::{owner, pod, template};
 
 const HASH_LABEL: &str = "controller.kubernetes.io/hash";
@@ -33,15 +34,16 @@ const DEFAULT_HISTORY: i32 = 10;
 pub(crate) async fn run(context: Context) {
     let queue = Queue::default();
     let caches = &context.caches;
-    let own = feed(caches.of::<StatefulSet>(), queue.clone(), |set: &StatefulSet| [Key::of(set)]);
-    let pods = feed(caches.of::<Pod>(), queue.clone(), |pod: &Pod| {
-        owner::controller_key::<StatefulSet>(&pod.metadata)
+    let sets = caches.of::<StatefulSet>();
+    let own = feed(sets.clone(), queue.clone(), |set: &StatefulSet| [Key::of(set)]);
+    let pods = feed(caches.of::<Pod>(), queue.clone(), move |pod: &Pod| {
+        owner::concerned(&sets, |set| Some(&set.spec.selector), &pod.metadata)
     });
     let revisions =
         feed(caches.of::<ControllerRevision>(), queue.clone(), |revision: &ControllerRevision| {
             owner::controller_key::<StatefulSet>(&revision.metadata)
         });
-    join4(own, pods, revisions, queue.work("StatefulSet", |key| reconcile(&context, key))).await;
+    join4(own, pods, revisions, side_by_side(&queue, "StatefulSet", |key| reconcile(&context, key))).await;
 }
 
 async fn reconcile(context: &Context, key: Key) -> Result<Option<Duration>, Error> {
@@ -60,7 +62,7 @@ async fn reconcile(context: &Context, key: Key) -> Result<Option<Duration>, Erro
     let mut candidates = pods.list_in(&key.namespace);
     // A pod of another name cannot be one of ours, whatever its labels.
     candidates.retain(|pod| identity::ordinal(&set, pod).is_some());
-    let pods = owner::claim_all(context.client(), &*set, &selector, candidates).await?;
+    let pods = owner::Claimer::new(context.client(), &*set, &selector).claim(candidates).await?;
     Look { context, set: &set, history: &history, now: Timestamp::now() }.work(pods).await
 }
 

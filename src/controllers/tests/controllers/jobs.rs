@@ -107,6 +107,22 @@ async fn an_indexed_job_does_every_index_once() {
 }
 
 #[tokio::test]
+async fn a_pod_that_matches_is_adopted_and_counted() {
+    let cluster = Cluster::start().await;
+    let labels = json!({"work": "mine"});
+    let container = json!({"name": "work", "image": "work:1"});
+    let pod = json!({"restartPolicy": "Never", "containers": [container]});
+    cluster.create::<Pod>(json!({"metadata": {"name": "old", "labels": labels}, "spec": pod})).await;
+    cluster.set_status::<Pod>("old", json!({"phase": "Succeeded"})).await;
+    let template = json!({"metadata": {"labels": labels}, "spec": pod});
+    let spec = json!({"manualSelector": true, "selector": {"matchLabels": labels}, "template": template});
+    cluster.create::<Job>(json!({"metadata": {"name": "work"}, "spec": spec})).await;
+    cluster.until::<Job>("work", |job| job.is_some_and(|job| conditions(job).len() == 2)).await;
+    let pods = cluster.until_all::<Pod>(|_| true).await;
+    assert_eq!(name(&pods[0]), "old", "nothing was left to do");
+}
+
+#[tokio::test]
 async fn a_suspended_job_gives_its_pods_back() {
     let cluster = Cluster::start().await;
     job(&cluster, json!({"ttlSecondsAfterFinished": 0})).await;

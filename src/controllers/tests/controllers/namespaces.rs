@@ -42,4 +42,5 @@ async fn a_deleted_namespace_is_emptied_pods_first() {
 
     cluster.patch::<Pod>("held", json!({"metadata": {"finalizers": null}})).await;
     cluster.gone::<ConfigMap>("page").await;
+    cluster.gone::<Namespace>("shop").await;
 }

@@ -106,3 +106,120 @@ fn a_deployment_behind_a_service_answers() -> Result<()> {
     cluster.kubectl("delete deployment,service,configmap,pod --all --wait --timeout=120s")?;
     Ok(())
 }
+
+/// A Job whose pod fails twice and then succeeds, by what it remembers on its node.
+fn third_time_lucky(image: &str) -> String {
+    format!(
+        r#"
+apiVersion: batch/v1
+kind: Job
+metadata: {{name: lucky, namespace: shop}}
+spec:
+  backoffLimit: 4
+  template:
+    spec:
+      restartPolicy: OnFailure
+      containers: [{{name: try, image: {image}, args: [fail-until, /kept/tries, "2"], volumeMounts: [{{name: kept, mountPath: /kept}}]}}]
+      volumes: [{{name: kept, emptyDir: {{}}}}]
+"#
+    )
+}
+
+fn everywhere(image: &str) -> String {
+    format!(
+        r#"
+apiVersion: apps/v1
+kind: DaemonSet
+metadata: {{name: everywhere, namespace: shop}}
+spec:
+  selector: {{matchLabels: {{app: everywhere}}}}
+  template:
+    metadata: {{labels: {{app: everywhere}}}}
+    spec: {{containers: [{{name: echo, image: {image}, args: [echo, --http, "8080"]}}]}}
+"#
+    )
+}
+
+#[test]
+fn work_is_done_looked_at_and_cleared_away() -> Result<()> {
+    let lab = Lab::new()?;
+    let cluster = Cluster::start(&lab, 1)?;
+    let guest = cluster.push(&Image::guest("guest", ["echo", "--http", "8080"])?.build()?)?;
+    let shell = cluster.push(&shell()?)?;
+    cluster.kubectl("wait --for=condition=Ready node --all --timeout=60s")?;
+    cluster.kubectl("create namespace shop")?;
+    cluster.apply(&third_time_lucky(&guest))?;
+    cluster.apply(&everywhere(&guest))?;
+    cluster.apply(&client(&shell))?;
+    cluster.kubectl("-n shop rollout status daemonset/everywhere --timeout=120s")?;
+    let nodes =
+        cluster.kubectl("-n shop get pods -l app=everywhere -o jsonpath={.items[*].spec.nodeName}")?;
+    assert_eq!(nodes.split_whitespace().count(), 2, "one on each node: {nodes}");
+    cluster.kubectl("-n shop wait --for=condition=Complete job/lucky --timeout=120s")?;
+    let log = cluster.kubectl("-n shop logs job/lucky")?;
+    assert_eq!(log, "success after 2 failures\n");
+    let restarts =
+        "-n shop get pods -l job-name=lucky -o jsonpath={.items[0].status.containerStatuses[0].restartCount}";
+    assert_eq!(cluster.kubectl(restarts)?, "2");
+
+    cluster.kubectl("wait --for=condition=Ready pod/client --timeout=120s")?;
+    let said = cluster.command(["exec", "client", "-i", "--", "sh", "-c", "cat; echo done >&2; exit 3"])?;
+    let said = said.stdin("through the wire").run()?;
+    assert_eq!(said.stdout, "through the wire");
+    assert!(said.stderr.contains("done") && said.stderr.contains("exit code 3"), "{said:?}");
+    let described = cluster.kubectl("describe pod client")?;
+    for event in ["Scheduled", "Pulled", "Created", "Started"] {
+        assert!(described.contains(event), "{event} is missing: {described}");
+    }
+    cluster.kubectl("delete namespace shop --timeout=120s")?;
+    let left = cluster.kubectl("get pods,jobs,daemonsets -A -o name")?;
+    assert_eq!(left, "pod/client\n");
+    Ok(())
+}
+
+#[test]
+fn what_runs_goes_on_whatever_is_killed() -> Result<()> {
+    let lab = Lab::new()?;
+    let cluster = Cluster::start(&lab, 1)?;
+    let (nginx, shell) = (cluster.push(&Image::nginx()?.build()?)?, cluster.push(&shell()?)?);
+    cluster.kubectl("wait --for=condition=Ready node --all --timeout=60s")?;
+    cluster.apply(&web(&nginx))?;
+    cluster.apply(&client(&shell))?;
+    cluster.kubectl("rollout status deployment/web --timeout=120s")?;
+    cluster.kubectl("wait --for=condition=Ready pod/client --timeout=120s")?;
+    let started = "get pods -o jsonpath={range.items[*]}{.metadata.name}{.status.containerStatuses[0].state.running.startedAt}{.status.containerStatuses[0].restartCount},{end}";
+    let before = cluster.kubectl(started)?;
+
+    cluster.kubectl("create configmap acknowledged --from-literal=a=b")?;
+    for node in cluster.nodes() {
+        node.daemon.kill()?;
+    }
+    for node in cluster.nodes() {
+        node.daemon.restart()?;
+        node.wait_ready()?;
+    }
+    eventually(|| cluster.kubectl("wait --for=condition=Ready node --all --timeout=5s"))?;
+    assert_eq!(cluster.kubectl("get configmap acknowledged -o jsonpath={.data.a}")?, "b");
+    assert_eq!(eventually(|| fetch(&cluster, "http://web"))?, "hello from the floor\n");
+    assert_eq!(cluster.kubectl(started)?, before, "no container was started anew");
+
+    let agent = &cluster.agents[0];
+    agent.host.reboot()?;
+    agent.daemon.restart()?;
+    agent.wait_ready()?;
+    let back = || {
+        let restarts = cluster.kubectl("get pods -l app=web --field-selector spec.nodeName=agent-1 -o jsonpath={.items[*].status.containerStatuses[0].restartCount}")?;
+        ensure!(
+            !restarts.is_empty() && restarts.split_whitespace().all(|count| count != "0"),
+            "restarts: {restarts}"
+        );
+        cluster.kubectl("rollout status deployment/web --timeout=5s")
+    };
+    eventually(back)?;
+    for address in
+        cluster.kubectl("get pods -l app=web -o jsonpath={.items[*].status.podIP}")?.split_whitespace()
+    {
+        assert_eq!(eventually(|| fetch(&cluster, &format!("http://{address}")))?, "hello from the floor\n");
+    }
+    Ok(())
+}

@@ -223,3 +223,103 @@ fn what_runs_goes_on_whatever_is_killed() -> Result<()> {
     }
     Ok(())
 }
+
+#[test]
+fn an_update_under_steady_requests_fails_none_of_them() -> Result<()> {
+    let lab = Lab::new()?;
+    let cluster = Cluster::start(&lab, 1)?;
+    let guest = cluster.push(&Image::guest("guest", ["echo", "--http", "80"])?.build()?)?;
+    let newer = cluster.push(&Image::guest("guest", ["echo", "--http", "80"])?.tag("2").build()?)?;
+    let shell = cluster.push(&shell()?)?;
+    let deployment = format!(
+        r#"
+apiVersion: apps/v1
+kind: Deployment
+metadata: {{name: echo}}
+spec:
+  replicas: 3
+  selector: {{matchLabels: {{app: echo}}}}
+  template:
+    metadata: {{labels: {{app: echo}}}}
+    spec:
+      containers:
+      - name: echo
+        image: {guest}
+        readinessProbe: {{httpGet: {{path: /, port: 80}}, periodSeconds: 1}}
+        lifecycle: {{preStop: {{sleep: {{seconds: 3}}}}}}
+---
+apiVersion: v1
+kind: Service
+metadata: {{name: echo}}
+spec: {{selector: {{app: echo}}, ports: [{{port: 80}}]}}
+"#
+    );
+    cluster.apply(&deployment)?;
+    cluster.apply(&client(&shell))?;
+    cluster.kubectl("rollout status deployment/echo --timeout=120s")?;
+    cluster.kubectl("wait --for=condition=Ready pod/client --timeout=120s")?;
+    eventually(|| fetch(&cluster, "http://echo"))?;
+    let asking = "while ! test -e /tmp/enough; do wget -qO/dev/null http://echo && echo ok || echo failed; sleep 0.02; done";
+    let asking = cluster.command(["exec", "client", "--", "sh", "-c", asking])?.daemon("asking")?;
+    asking.wait_line(|line| line == "ok", PATIENCE)?;
+    cluster.kubectl(&format!("set image deployment/echo echo={newer}"))?;
+    cluster.kubectl("rollout status deployment/echo --timeout=120s")?;
+    let old = || {
+        let images =
+            cluster.kubectl("get pods -l app=echo -o jsonpath={.items[*].spec.containers[0].image}")?;
+        ensure!(images.split_whitespace().all(|image| image == newer), "{images}");
+        Ok(())
+    };
+    eventually(old)?;
+    cluster.kubectl("exec client -- touch /tmp/enough")?;
+    asking.wait_exit(PATIENCE)?;
+    let answers = asking.logs();
+    let failed = answers.lines().filter(|line| *line != "ok").count();
+    assert_eq!(failed, 0, "of {}: {answers}", answers.lines().count());
+    Ok(())
+}
+
+#[test]
+fn pods_of_an_unplugged_machine_move() -> Result<()> {
+    let lab = Lab::new()?;
+    let cluster = Cluster::start(&lab, 1)?;
+    let guest = cluster.push(&Image::guest("guest", ["echo", "--http", "80"])?.build()?)?;
+    cluster.kubectl("wait --for=condition=Ready node --all --timeout=60s")?;
+    let deployment = format!(
+        r#"
+apiVersion: apps/v1
+kind: Deployment
+metadata: {{name: echo}}
+spec:
+  replicas: 2
+  selector: {{matchLabels: {{app: echo}}}}
+  template:
+    metadata: {{labels: {{app: echo}}}}
+    spec:
+      tolerations: [{{key: node.kubernetes.io/unreachable, operator: Exists, effect: NoExecute, tolerationSeconds: 5}}]
+      containers: [{{name: echo, image: {guest}}}]
+"#
+    );
+    cluster.apply(&deployment)?;
+    cluster.kubectl("rollout status deployment/echo --timeout=120s")?;
+    cluster.agents[0].host.link().cut()?;
+    // The grace of a silent node is 50 seconds.
+    cluster.kubectl("wait --for=condition=Ready=Unknown node/agent-1 --timeout=120s")?;
+    let moved = || {
+        let running =
+            "get pods -l app=echo --field-selector spec.nodeName=server,status.phase=Running -o name";
+        let running = cluster.kubectl(running)?;
+        ensure!(running.lines().count() == 2, "on the server: {running}");
+        Ok(())
+    };
+    eventually(moved)?;
+    cluster.agents[0].host.link().mend()?;
+    cluster.kubectl("wait --for=condition=Ready node/agent-1 --timeout=120s")?;
+    let cleared = || {
+        let left = cluster.kubectl("get pods -l app=echo -o name")?;
+        ensure!(left.lines().count() == 2, "{left}");
+        Ok(())
+    };
+    eventually(cleared)?;
+    Ok(())
+}

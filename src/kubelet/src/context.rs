@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use client::{Caches, Client, Recorder};
 use k8s_openapi::api::core::v1::Pod;
@@ -31,6 +32,8 @@ pub(crate) struct Context {
     /// Bytes that the machine has.
     pub(crate) memory: i64,
     pub(crate) allocatable: Amounts,
+    /// The machine was started, and no server has answered yet.
+    pub(crate) alone: AtomicBool,
     /// The node's object may have more to say: an image came.
     pub(crate) node_changed: Notify,
 }
@@ -64,6 +67,11 @@ impl Context {
     }
 
     pub(crate) fn facts(&self, pod_ips: Vec<IpAddr>) -> Facts {
-        Facts { host_ips: self.config.node_ips.clone(), pod_ips, allocatable: self.allocatable.clone() }
+        Facts {
+            host_ips: self.config.node_ips.clone(),
+            pod_ips,
+            allocatable: self.allocatable.clone(),
+            alone: self.alone.load(Ordering::Relaxed),
+        }
     }
 }

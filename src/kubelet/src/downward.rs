@@ -22,6 +22,8 @@ pub struct Facts {
     pub pod_ips: Vec<IpAddr>,
     /// What the node has to give: the limit of a container that has none.
     pub allocatable: Amounts,
+    /// No server answers after a start of the machine: what cannot be known is left out.
+    pub alone: bool,
 }
 
 #[derive(Debug, thiserror::Error)]

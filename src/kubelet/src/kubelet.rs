@@ -4,6 +4,7 @@ mod dispatch;
 mod sweep;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use client::{Caches, Recorder};
@@ -94,6 +95,7 @@ impl Kubelet {
             hierarchy,
             memory: machine.memory,
             allocatable,
+            alone: AtomicBool::new(false),
             node_changed: Notify::new(),
         };
         Ok(Self { context: Arc::new(context), machine })
@@ -136,6 +138,7 @@ async fn serve(context: &Arc<Context>) {
         tokio::select! {
             change = changes.next() => {
                 waiting = None;
+                context.alone.store(false, Ordering::Relaxed);
                 dispatch.change(&change);
                 if !std::mem::replace(&mut swept, true) {
                     dispatch.forget_unknown(&saved);
@@ -145,6 +148,7 @@ async fn serve(context: &Arc<Context>) {
             () = dispatch.ended() => {}
             () = patience => {
                 waiting = None;
+                context.alone.store(true, Ordering::Relaxed);
                 tracing::warn!("no server answers: starting the pods that are on disk");
                 dispatch.take_all(&saved);
             }

@@ -148,9 +148,7 @@ impl View<'_> {
             members(self.spec).filter(|member| matches!(member.kind, Kind::Init | Kind::Sidecar)).collect();
         for (position, member) in init.iter().enumerate() {
             let passed = begun_main || init[position + 1..].iter().any(|later| self.has_begun(later));
-            if member.kind == Kind::Sidecar {
-                self.keep_up(member, plan);
-            } else if !passed {
+            if member.kind == Kind::Sidecar || !passed {
                 self.keep_up(member, plan);
             }
             // One that a later one has followed need not be waited for again.

@@ -87,7 +87,11 @@ impl Sources {
     ) -> Result<Environment, Error> {
         let links = pod.spec.as_ref().and_then(|spec| spec.enable_service_links).unwrap_or(true);
         let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
-        let services = self.of_services(namespace, links).await?;
+        let services = match self.of_services(namespace, links).await {
+            // Whoever cannot do without them ends, and finds them when he is started again.
+            Err(Error::Services) if facts.alone => BTreeMap::new(),
+            services => services?,
+        };
         let named = Named { referenced: &self.referenced, pod, namespace, container, facts };
         named.variables(services).await
     }

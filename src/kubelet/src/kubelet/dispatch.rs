@@ -81,7 +81,12 @@ impl Dispatch {
         match self.workers.get(&uid) {
             Some(worker) => worker.send_modify(|wanted| wanted.gone = true),
             // At least its logs are left.
-            None => self.spawn(uid, Wanted { pod: Arc::clone(pod), gone: true, rejected: None, from_disk: false }),
+            None => {
+                self.spawn(
+                    uid,
+                    Wanted { pod: Arc::clone(pod), gone: true, rejected: None, from_disk: false },
+                );
+            }
         }
     }
 
@@ -158,7 +163,10 @@ impl Dispatch {
         for pod in saved {
             let Some(uid) = pod.metadata.uid.clone() else { continue };
             if !self.workers.contains_key(&uid) && self.context.is_own(pod) {
-                self.spawn(uid, Wanted { pod: Arc::new(pod.clone()), gone: false, rejected: None, from_disk: true });
+                self.spawn(
+                    uid,
+                    Wanted { pod: Arc::new(pod.clone()), gone: false, rejected: None, from_disk: true },
+                );
             }
         }
         self.weigh_burstable();

@@ -1,6 +1,13 @@
 //! Images that no pod uses make room when the disk fills up: above 85 % in use they go, until it is below 80 %.
+//!
+//! One that has just come is spared: whoever wants it may be on his way.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use oci::image::Image;
+use tokio::time::Instant;
 
 use crate::context::Context;
 use crate::member::members;
@@ -10,13 +17,32 @@ use super::facts::Disk;
 const HIGH: i64 = 85;
 const LOW: i64 = 80;
 
-pub(super) async fn relieve(context: &Context) {
+const SPARED: Duration = Duration::from_secs(120);
+
+/// When each image was first seen, by id.
+#[derive(Debug, Default)]
+pub(super) struct Seen(BTreeMap<String, Instant>);
+
+impl Seen {
+    /// The images that have been here for a while.
+    fn look(&mut self, images: &[Arc<Image>], now: Instant) -> Vec<Arc<Image>> {
+        self.0.retain(|id, _| images.iter().any(|image| image.id == *id));
+        let old = images.iter().filter(|image| {
+            let since = *self.0.entry(image.id.clone()).or_insert(now);
+            now.duration_since(since) >= SPARED
+        });
+        old.cloned().collect()
+    }
+}
+
+pub(super) async fn relieve(context: &Context, seen: &mut Seen) {
+    let old = seen.look(&context.images.list(), Instant::now());
     let used = || Disk::of(&context.config.pods_dir).map_or(0, Disk::used_percent);
     if used() <= HIGH {
         return;
     }
     let wanted = wanted(context);
-    for image in context.images.list() {
+    for image in old {
         let names = image.tags.iter().chain(&image.digests).chain([&image.id]);
         if names.into_iter().any(|name| wanted.contains(name)) {
             continue;

@@ -11,7 +11,7 @@ mod object;
 use std::sync::Arc;
 use std::time::Duration;
 
-use client::{Error, Key, Patch};
+use client::{Change, Changes, Error, Key, Patch};
 use k8s_openapi::api::core::v1::{ContainerImage, Node, NodeStatus};
 use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
@@ -90,9 +90,11 @@ impl Registration {
     async fn keep_status(&mut self, mut status: NodeStatus) {
         let mut network = self.context.network.clone();
         let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(10));
+        let mut nodes = self.context.caches.of::<Node>().changes();
         let mut report = Instant::now();
+        let mut seen = disk::Seen::default();
         loop {
-            disk::relieve(&self.context).await;
+            disk::relieve(&self.context, &mut seen).await;
             let new = object::status(
                 &self.context.config,
                 &self.machine,
@@ -118,6 +120,8 @@ impl Registration {
             tokio::select! {
                 () = sleep_until(next) => {}
                 () = self.context.node_changed.notified() => {}
+                // While nobody heard of us, somebody else has spoken for us.
+                () = contradicted(&mut nodes, &self.context.config.node_name, &status) => self.told = Value::Null,
                 // An error says that it stays as it is.
                 Ok(()) = network.changed() => {}
             }
@@ -173,4 +177,19 @@ fn without_heartbeats(mut status: Value) -> Value {
         condition["lastHeartbeatTime"] = Value::Null;
     }
     status
+}
+
+/// Waits until the API says otherwise than `status` whether this node is ready.
+async fn contradicted(nodes: &mut Changes<Node>, name: &str, status: &NodeStatus) {
+    let ready = |status: &NodeStatus| {
+        let conditions = status.conditions.iter().flatten();
+        conditions.into_iter().find(|condition| condition.type_ == "Ready").map(|condition| condition.status.clone())
+    };
+    loop {
+        let Change::Modified { new, .. } = nodes.next().await else { continue };
+        let ours = new.metadata.name.as_deref() == Some(name);
+        if ours && new.status.as_ref().is_some_and(|said| ready(said) != ready(status)) {
+            return;
+        }
+    }
 }

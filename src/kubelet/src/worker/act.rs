@@ -20,6 +20,7 @@ use super::{Slot, Worker};
 
 impl Worker {
     pub(super) fn act(&mut self, spec: &PodSpec, action: Action) {
+        tracing::debug!(pod = self.uid, ?action, "next");
         match action {
             Action::MakeSandbox => {
                 self.begin_anew(spec);

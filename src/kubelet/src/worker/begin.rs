@@ -1,14 +1,16 @@
 //! The first look at a pod: what is known of its containers from the runtime and from its last status.
 
+use std::fs;
 use std::net::IpAddr;
+use std::path::Path;
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::{
-    ContainerState, ContainerStateTerminated, ContainerStatus, Pod, PodStatus,
-};
+use k8s_openapi::api::core::v1::{ContainerState, ContainerStateTerminated, ContainerStatus, Pod, PodStatus};
 use k8s_openapi::jiff::Timestamp;
 use tokio::time::Instant;
 
+use crate::container::log_folder;
+use crate::member::members;
 use crate::record::{Ended, Place, Record, Running, Used, parse_id};
 use crate::sandbox::Ready;
 use crate::{saved, status};
@@ -53,6 +55,18 @@ impl Worker {
 
     /// What the pod's status says of its containers.
     fn recall(&mut self) {
+        self.recall_status();
+        // Statuses are not kept on disk, logs are: no number is given twice.
+        for member in self.spec().spec.iter().flat_map(members) {
+            let folder = log_folder(&self.context, &self.pod).join(member.name());
+            if let Some(latest) = latest_log(&folder) {
+                let record = self.records.entry(member.name().to_owned()).or_default();
+                record.attempt = record.attempt.max(Some(latest));
+            }
+        }
+    }
+
+    fn recall_status(&mut self) {
         let Some(status) = self.pod.status.clone() else { return };
         let lists = [
             &status.init_container_statuses,
@@ -83,10 +97,16 @@ impl Worker {
         match saved::write(&folder, pod, self.saved) {
             Ok(saved) => self.saved = saved,
             Err(error) => {
-                tracing::warn!(pod = self.uid, %error, "the pod is not kept over a restart of the machine")
+                tracing::warn!(pod = self.uid, %error, "the pod is not kept over a restart of the machine");
             }
         }
     }
+}
+
+/// The highest number that a log has.
+fn latest_log(folder: &Path) -> Option<u32> {
+    let names = fs::read_dir(folder).ok()?.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    names.filter_map(|name| name.split('.').next()?.parse().ok()).max()
 }
 
 fn lose(record: &mut Record) {

@@ -37,6 +37,7 @@ const NOT_STARTED: i32 = 128;
 
 impl Worker {
     pub(super) fn done(&mut self, done: Done) {
+        tracing::debug!(pod = self.uid, ?done, "done");
         match done {
             Done::Sandbox(made) => self.sandbox_made(made),
             Done::Started(name, attempt, result) => self.started(&name, attempt, result),

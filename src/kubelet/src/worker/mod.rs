@@ -305,7 +305,7 @@ impl Worker {
                 Ok(done) => self.done(done),
                 Err(error) => if error.is_panic() { std::panic::resume_unwind(error.into_panic()) },
             },
-            Some(probed) = self.news.1.recv() => self.probed(probed),
+            Some(probed) = self.news.1.recv() => self.probed(&probed),
             () = clock => {}
         }
     }
@@ -319,5 +319,5 @@ async fn state_changed(state: &mut Option<watch::Receiver<PodState>>) {
     }
     // It says nothing any more, or there is nothing to say it.
     *state = None;
-    pending().await
+    pending::<()>().await;
 }

@@ -49,7 +49,7 @@ impl Worker {
         }
     }
 
-    pub(super) fn probed(&mut self, probed: Probed) {
+    pub(super) fn probed(&mut self, probed: &Probed) {
         let Some(record) = self.records.get_mut(&probed.name) else { return };
         if record.attempt != Some(probed.attempt) {
             return;

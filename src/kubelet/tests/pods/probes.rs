@@ -1,0 +1,76 @@
+//! Probes and hooks.
+
+use k8s_openapi::api::core::v1::Pod;
+use serde_json::json;
+
+use crate::node::{Ground, condition, container, is_ready};
+
+crate::tests![readiness_turns_both_ways, who_does_not_live_is_restarted, hooks_run];
+
+async fn readiness_turns_both_ways(ground: &Ground) {
+    let agent = ground.agent().await;
+    let script = "mkdir /www; echo ok > /www/up; httpd -f -p 8080 -h /www";
+    let pod = ground
+        .pod("web", script, |spec| {
+            spec["terminationGracePeriodSeconds"] = 1.into();
+            spec["containers"][0]["ports"] = json!([{"name": "http", "containerPort": 8080}]);
+            spec["containers"][0]["readinessProbe"] =
+                json!({"httpGet": {"path": "/up", "port": "http"}, "periodSeconds": 1, "failureThreshold": 1, "timeoutSeconds": 60});
+            spec["containers"][0]["livenessProbe"] = json!({"tcpSocket": {"port": 8080}, "initialDelaySeconds": 1, "failureThreshold": 1000});
+        })
+        .await;
+    let ready = ground.until("web", is_ready).await;
+    assert_eq!(container(&ready, "app").unwrap().restart_count, 0);
+    // The page is taken away behind its back.
+    let uid = pod.metadata.uid.as_ref().unwrap();
+    let page = ground.path().join(format!("images/containers/{uid}_app_0/root/www/up"));
+    std::fs::remove_file(page).unwrap();
+    let unready = ground.until("web", |pod| !is_ready(pod)).await;
+    assert_eq!(condition(&unready, "ContainersReady"), "False");
+    let message = ground.event("web", "Unhealthy").await;
+    assert!(message.starts_with("Readiness probe failed: "), "{message}");
+    ground.delete("web").await;
+    ground.gone("web").await;
+    agent.stop().await;
+}
+
+async fn who_does_not_live_is_restarted(ground: &Ground) {
+    let agent = ground.agent().await;
+    let script = "trap 'exit 0' TERM; while :; do sleep 1000 & wait; done";
+    ground
+        .pod("web", script, |spec| {
+            spec["containers"][0]["livenessProbe"] =
+                json!({"exec": {"command": ["sh", "-c", "echo not well; exit 1"]}, "periodSeconds": 1, "failureThreshold": 1, "timeoutSeconds": 60});
+        })
+        .await;
+    let pod = ground.until("web", |pod| container(pod, "app").is_some_and(|app| app.restart_count > 0)).await;
+    assert!(container(&pod, "app").unwrap().last_state.as_ref().unwrap().terminated.is_some());
+    assert_eq!(ground.event("web", "Unhealthy").await, "Liveness probe failed: not well\n");
+    assert_eq!(
+        ground.event("web", "Killing").await,
+        "Container app failed liveness probe, will be restarted"
+    );
+    ground.delete("web").await;
+    ground.gone("web").await;
+    agent.stop().await;
+}
+
+async fn hooks_run(ground: &Ground) {
+    let agent = ground.agent().await;
+    let script = "trap 'cat /tmp/after /tmp/before > /dev/termination-log; exit 0' TERM; while :; do sleep 1000 & wait; done";
+    ground
+        .pod("web", script, |spec| {
+            spec["containers"][0]["lifecycle"] = json!({
+                "postStart": {"exec": {"command": ["sh", "-c", "echo after > /tmp/after"]}},
+                "preStop": {"exec": {"command": ["sh", "-c", "echo before > /tmp/before"]}},
+            });
+        })
+        .await;
+    ground.until("web", is_ready).await;
+    ground.delete("web").await;
+    let ended = |pod: &Pod| container(pod, "app").and_then(|app| app.state.as_ref()?.terminated.clone());
+    let last = ground.until("web", |pod| ended(pod).is_some()).await;
+    assert_eq!(ended(&last).unwrap().message.as_deref(), Some("after\nbefore\n"));
+    ground.gone("web").await;
+    agent.stop().await;
+}

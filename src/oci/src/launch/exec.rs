@@ -6,6 +6,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 
 use libcontainer::container::builder::ContainerBuilder;
 use libcontainer::syscall::syscall::SyscallType;
+use rustix::fs::FlockOperation;
 
 use crate::layout::{ContainerFolder, PodFolder};
 use crate::protocol;
@@ -23,9 +24,18 @@ pub(super) fn exec(folder: &PodFolder, container: &str, shim: BorrowedFd<'_>) ->
     let spec: ExecSpec = serde_json::from_reader(BufReader::new(fs::File::from(spec)))
         .map_err(|error| failed("the exec")(error.into()))?;
     let files = folder.container(container);
+    // One at a time: what one leaves behind looks like what another one is about to use.
+    let _turn = turn(&files).map_err(failed("the exec"))?;
     let started = run(&files, container, &spec, streams);
     sweep(&files, container);
     started
+}
+
+/// Held until it is dropped, or this process ends.
+fn turn(files: &ContainerFolder) -> io::Result<fs::File> {
+    let folder = fs::File::open(files.path())?;
+    rustix::fs::flock(&folder, FlockOperation::LockExclusive)?;
+    Ok(folder)
 }
 
 /// A terminal works only when the whole process is given as a file.

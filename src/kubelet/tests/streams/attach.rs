@@ -2,7 +2,7 @@
 
 use tokio::io::AsyncWriteExt;
 
-use crate::client::{Session, until};
+use crate::client::{Session, get, until};
 use crate::ground::Ground;
 
 crate::tests![streams_of_a_container, input_ends_with_the_client, a_terminal_is_resized];
@@ -29,10 +29,9 @@ async fn input_ends_with_the_client(ground: &Ground) {
 }
 
 async fn a_terminal_is_resized(ground: &Ground) {
-    ground.interactive("c", "read line; stty size", true).await;
+    ground.interactive("c", "trap 'stty size; exit' WINCH; echo ready; sleep 1000 & wait", true).await;
+    get(ground.connect(), "/containerLogs/n/p/c?follow=true").await.until("ready").await;
     let mut session = Session::open(ground.connect(), "/attach/n/p/c?input=1&output=1&tty=1", V5).await;
     session.resize.write_all(br#"{"Width":99,"Height":33}"#).await.unwrap();
-    // Answered by the terminal when the size is set, as both go the same way to the shim.
-    session.stdin.as_mut().unwrap().write_all(b"go\n").await.unwrap();
-    until(&mut session.stdout, "33 99").await;
+    assert_eq!(session.end().await.0, "33 99\r\n");
 }

@@ -61,15 +61,13 @@ async fn input_ends_where_the_client_ends_it(ground: &Ground) {
 
 async fn a_terminal_has_the_clients_size(ground: &Ground) {
     ground.run("c", "sleep 1000").await;
-    let target = command("read line; stty size; tty; exit 7", "input=1&output=1&error=1&tty=1");
+    let script = "trap 'stty size; tty; exit 7' WINCH; echo ready; sleep 1000 & wait";
+    let target = command(script, "input=1&output=1&error=1&tty=1");
     let mut session = Session::open(ground.connect(), &target, V5).await;
+    until(&mut session.stdout, "ready").await;
     session.resize.write_all(br#"{"Width":120,"Height":40}"#).await.unwrap();
-    // One connection's messages are delivered in order, and sizes are applied before the shell can answer this: it echoes.
-    let mut stdin = session.stdin.take().unwrap();
-    stdin.write_all(b"go\n").await.unwrap();
-    let shown = until(&mut session.stdout, "/dev/").await;
-    assert!(shown.contains("40 120"), "{shown}");
-    let (_, stderr, error) = session.end().await;
+    let (stdout, stderr, error) = session.end().await;
+    assert!(stdout.contains("40 120\r\n/dev/"), "{stdout}");
     assert_eq!(stderr, "");
     assert!(error.contains(r#""message":"7""#), "{error}");
 }

@@ -135,6 +135,16 @@ impl<'a> Cgroup<'a> {
 
     /// Kills every process in the group and below it, and waits until they are gone.
     pub fn kill(&self) -> Result<(), Error> {
+        self.kill_and_wait(None, &mut || {})
+    }
+
+    /// The same for whoever has children among them: `reap` is called whenever `endings` becomes readable. The first process of
+    /// a namespace is gone only when all others in it were reaped, so a parent that only waited would wait for itself.
+    pub(crate) fn kill_reaping(&self, endings: &OwnedFd, mut reap: impl FnMut()) -> Result<(), Error> {
+        self.kill_and_wait(Some(endings), &mut reap)
+    }
+
+    fn kill_and_wait(&self, endings: Option<&OwnedFd>, reap: &mut dyn FnMut()) -> Result<(), Error> {
         let deadline = Instant::now() + DEATH;
         loop {
             let alive = self.processes()?;
@@ -143,19 +153,36 @@ impl<'a> Cgroup<'a> {
             }
             // A handle from before the signal: waiting on it cannot meet another process with the same number.
             let handles = alive.into_iter().filter_map(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
-            for handle in handles.collect::<Vec<_>>() {
-                let _already_gone = pidfd_send_signal(&handle, Signal::KILL);
-                self.await_death(&handle, deadline)?;
+            let handles: Vec<_> = handles.collect();
+            for handle in &handles {
+                let _already_gone = pidfd_send_signal(handle, Signal::KILL);
+            }
+            for handle in &handles {
+                self.await_death(handle, deadline, endings, reap)?;
             }
         }
     }
 
-    fn await_death(&self, handle: &OwnedFd, deadline: Instant) -> Result<(), Error> {
-        let left = deadline.saturating_duration_since(Instant::now());
-        let left = Timespec { tv_sec: i64::try_from(left.as_secs()).unwrap_or(0), tv_nsec: 0 };
-        match poll(&mut [PollFd::new(handle, PollFlags::IN)], Some(&left)) {
-            Ok(0) => Err(Error::Alive(self.path.clone())),
-            _ => Ok(()),
+    fn await_death(
+        &self,
+        handle: &OwnedFd,
+        deadline: Instant,
+        endings: Option<&OwnedFd>,
+        reap: &mut dyn FnMut(),
+    ) -> Result<(), Error> {
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let left = Timespec { tv_sec: i64::try_from(left.as_secs()).unwrap_or(0), tv_nsec: 0 };
+            let mut events = vec![PollFd::new(handle, PollFlags::IN)];
+            events.extend(endings.map(|endings| PollFd::new(endings, PollFlags::IN)));
+            if poll(&mut events, Some(&left)) == Ok(0) {
+                return Err(Error::Alive(self.path.clone()));
+            }
+            // Also when the wait failed: signals to a process that is gone do no harm.
+            if events.get(1).is_none_or(|children| children.revents().is_empty()) {
+                return Ok(());
+            }
+            reap();
         }
     }
 

@@ -14,15 +14,14 @@ use crate::spec::Size;
 pub(super) struct Console {
     listener: UnixListener,
     path: PathBuf,
-    size: Size,
 }
 
 impl Console {
     /// `folder` may be deep: a socket's own path must be short, so it is bound from inside.
-    pub(super) fn open(path: PathBuf, size: Size) -> io::Result<Self> {
+    pub(super) fn open(path: PathBuf) -> io::Result<Self> {
         let _left_by_an_earlier_attempt = fs::remove_file(&path);
         let listener = crate::shim::socket::at(&path, |short| UnixListener::bind(short))?;
-        Ok(Self { listener, path, size })
+        Ok(Self { listener, path })
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -32,9 +31,7 @@ impl Console {
     /// The terminal, once the container was built: by then it has been sent.
     pub(super) fn receive(self) -> io::Result<OwnedFd> {
         let (connection, _) = self.listener.accept()?;
-        let terminal = crate::protocol::receive_descriptor(connection.as_fd())?;
-        resize(&terminal, self.size)?;
-        Ok(terminal)
+        crate::protocol::receive_descriptor(connection.as_fd())
     }
 }
 
@@ -44,7 +41,7 @@ impl Drop for Console {
     }
 }
 
-pub(crate) fn resize(terminal: &OwnedFd, size: Size) -> io::Result<()> {
+pub(crate) fn resize(terminal: impl AsFd, size: Size) -> io::Result<()> {
     let size = Winsize { ws_row: size.rows, ws_col: size.columns, ws_xpixel: 0, ws_ypixel: 0 };
     Ok(tcsetwinsize(terminal, size)?)
 }

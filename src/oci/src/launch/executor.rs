@@ -15,7 +15,9 @@ use rustix::thread::{CapabilitySet, CapabilitySets};
 
 use crate::capabilities::Capabilities;
 use crate::seccomp::Filter;
-use crate::spec::{Process, SeccompProfile};
+use crate::spec::{Process, SeccompProfile, Size};
+
+use super::console;
 
 /// What a process may do, and what it runs.
 #[derive(Clone)]
@@ -24,6 +26,7 @@ pub(super) struct Confined {
     filter: Option<Filter>,
     args: Vec<String>,
     path: String,
+    terminal: Option<Size>,
 }
 
 impl Confined {
@@ -37,10 +40,15 @@ impl Confined {
             filter,
             args: process.args.clone(),
             path: search_path(process),
+            terminal: process.terminal,
         }
     }
 
     fn become_it(&self) -> io::Result<()> {
+        if let Some(size) = self.terminal {
+            // Here, not when the terminal has arrived outside: the program may look at once.
+            console::resize(io::stdin(), size)?;
+        }
         let program = find(&self.args, &self.path).map_err(io::Error::other)?;
         let program = CString::new(program.into_os_string().into_encoded_bytes())?;
         let arguments: Vec<CString> =

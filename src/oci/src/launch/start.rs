@@ -70,7 +70,7 @@ fn run(files: &ContainerFolder, spec: &ContainerSpec) -> Result<Started, Error> 
 }
 
 pub(super) fn open_console(files: &ContainerFolder, process: &Process) -> Result<Option<Console>, Error> {
-    let console = process.terminal.map(|size| Console::open(files.console(), size)).transpose();
+    let console = process.terminal.map(|_| Console::open(files.console())).transpose();
     console.map_err(|source| Error::Prepare { what: "the terminal", source })
 }
 

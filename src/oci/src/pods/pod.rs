@@ -212,12 +212,16 @@ impl Pod {
 
     /// Kills whatever runs in the pod and removes all of it but its logs. May be repeated after an error.
     pub async fn remove(&self) -> Result<(), Error> {
-        // Without a shim there is nobody to ask; the cleanup kills by itself.
-        let asked = self.order(Order::Remove).await;
-        if asked.is_ok() {
-            let mut state = self.state();
-            // Until the shim is gone: it must not write into the folder any more.
-            let _the_keeper_ended = state.wait_for(|pod| pod.sandbox == Sandbox::Gone).await;
+        match self.order(Order::Remove).await {
+            Ok(()) => {
+                let mut state = self.state();
+                // Until the shim is gone: it must not write into the folder any more.
+                let _the_keeper_ended = state.wait_for(|pod| pod.sandbox == Sandbox::Gone).await;
+            }
+            // It lives and could not: what it holds must not be taken from under it.
+            Err(Error::Refused(why)) => return Err(Error::Refused(why)),
+            // Without a shim there is nobody to ask; the cleanup kills by itself.
+            Err(_) => {}
         }
         cleanup::remove(&self.0.folder).await?;
         self.0.removed.store(true, Ordering::Relaxed);

@@ -13,6 +13,7 @@ use crate::launch::{Job, with_causes};
 use crate::protocol::Message;
 use crate::state::{ContainerState, Ended};
 
+use super::children;
 use super::container::Container;
 use super::log::Stream;
 use super::output::Output;
@@ -193,8 +194,27 @@ impl Server {
                 let _already_gone = kill_process(pid, Signal::KILL);
             }
         }
-        Cgroup::new(&self.hierarchy, &self.cgroup).kill().map_err(|error| with_causes(&error))?;
+        let (killed, ended) = self.kill_all();
+        for (pid, how) in ended {
+            self.child_ended(pid, how);
+        }
+        killed.map_err(|error| with_causes(&error))?;
         self.removed = true;
         Ok(())
+    }
+
+    /// Kills what runs in the pod's groups; also gives the children that ended meanwhile.
+    fn kill_all(&self) -> (Result<(), crate::cgroup::Error>, Vec<(i32, Ended)>) {
+        let cgroup = Cgroup::new(&self.hierarchy, &self.cgroup);
+        let mut ended = Vec::new();
+        let endings = self.sources.values().find_map(|source| match source {
+            Source::Children(endings) => Some(endings),
+            _ => None,
+        });
+        let killed = match endings {
+            Some(endings) => cgroup.kill_reaping(endings, || ended.extend(children::reap(endings))),
+            None => cgroup.kill(),
+        };
+        (killed, ended)
     }
 }

@@ -15,6 +15,8 @@ crate::tests![
     a_slow_client_loses_nothing,
     a_container_on_a_terminal,
     execs_leave_no_files,
+    execs_beside_one_another,
+    a_pod_goes_with_its_execs,
 ];
 
 const ALL: Wanted = Wanted { stdin: true, stdout: true, stderr: true };
@@ -183,4 +185,32 @@ async fn execs_leave_no_files(ground: &Ground) {
     }
     assert_eq!(list(), before);
     run(&pod, &ground.shell("end", "true")).await;
+}
+
+/// The exec is the shim's child and in the container's namespace: the one must be reaped before the other can be gone.
+async fn a_pod_goes_with_its_execs(ground: &Ground) {
+    let pod = running(ground, &ground.shell("app", "sleep 1000")).await;
+    let exec = pod.exec("app", &ExecSpec { process: shell("sleep 1000") }, Wanted::default()).await.unwrap();
+    pod.remove().await.unwrap();
+    assert!(!matches!(exec.wait().await, Ok(0)));
+    ground.assert_clean();
+}
+
+async fn execs_beside_one_another(ground: &Ground) {
+    let pod = ground.pod().await;
+    pod.create_container(&ground.shell("app", "sleep 1000")).await.unwrap();
+    pod.start("app").await.unwrap();
+    for round in 0..8 {
+        let script = |number: u32| ExecSpec { process: shell(&format!("echo {round} {number}")) };
+        let execs = [0, 1, 2, 3].map(script);
+        let [a, b, c, d] = &execs;
+        let said = tokio::join!(
+            output_of(&pod, "app", a),
+            output_of(&pod, "app", b),
+            output_of(&pod, "app", c),
+            output_of(&pod, "app", d)
+        );
+        let expected = [0, 1, 2, 3].map(|number| (0, format!("{round} {number}\n")));
+        assert_eq!([said.0, said.1, said.2, said.3], expected);
+    }
 }

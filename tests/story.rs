@@ -301,7 +301,9 @@ spec:
 "#
     );
     cluster.apply(&deployment)?;
+    cluster.apply(&everywhere(&guest).replace("shop", "default"))?;
     cluster.kubectl("rollout status deployment/echo --timeout=120s")?;
+    cluster.kubectl("rollout status daemonset/everywhere --timeout=120s")?;
     cluster.agents[0].host.link().cut()?;
     // The grace of a silent node is 50 seconds.
     cluster.kubectl("wait --for=condition=Ready=Unknown node/agent-1 --timeout=120s")?;
@@ -321,5 +323,11 @@ spec:
         Ok(())
     };
     eventually(cleared)?;
-    Ok(())
+    let again = || {
+        let ready = "get pods -l app=everywhere -o jsonpath={.items[*].status.conditions[?(@.type==\"Ready\")].status}";
+        let ready = cluster.kubectl(ready)?;
+        ensure!(ready == "True True", "what stayed where it was is ready again: {ready}");
+        Ok(())
+    };
+    eventually(again)
 }

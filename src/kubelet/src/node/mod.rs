@@ -183,7 +183,10 @@ fn without_heartbeats(mut status: Value) -> Value {
 async fn contradicted(nodes: &mut Changes<Node>, name: &str, status: &NodeStatus) {
     let ready = |status: &NodeStatus| {
         let conditions = status.conditions.iter().flatten();
-        conditions.into_iter().find(|condition| condition.type_ == "Ready").map(|condition| condition.status.clone())
+        conditions
+            .into_iter()
+            .find(|condition| condition.type_ == "Ready")
+            .map(|condition| condition.status.clone())
     };
     loop {
         let Change::Modified { new, .. } = nodes.next().await else { continue };

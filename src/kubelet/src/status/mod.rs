@@ -100,6 +100,12 @@ pub(crate) fn is_terminal(pod: &Pod) -> bool {
     matches!(phase, Some(phase::SUCCEEDED | phase::FAILED))
 }
 
+/// Whether the API says so.
+pub(crate) fn is_ready(pod: &Pod) -> bool {
+    let conditions = pod.status.iter().flat_map(|status| status.conditions.iter().flatten());
+    conditions.into_iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
+}
+
 fn some<T>(list: Vec<T>) -> Option<Vec<T>> {
     (!list.is_empty()).then_some(list)
 }

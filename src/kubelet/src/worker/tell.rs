@@ -17,6 +17,11 @@ impl Worker {
         self.gone |= wanted.gone;
         self.seen.clone_from(&wanted.pod.metadata.resource_version);
         let old = std::mem::replace(&mut self.pod, wanted.pod);
+        // While nobody heard of this node, its pods were said not to be ready: what we told stands no more.
+        if !self.telling && status::is_ready(&old) && !status::is_ready(&self.pod) {
+            let said = self.pod.status.as_ref().and_then(|status| status::text(status).ok());
+            self.told = said.unwrap_or_default();
+        }
         if self.stage != Stage::Alive {
             return;
         }

@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::member::{Kind, Member, members};
-use crate::record::{self, Ended, Place, Record};
+use crate::record::{self, Busy, Ended, Place, Record};
 
 use super::Portrait;
 use super::phase::{ended, is_running};
@@ -27,6 +27,8 @@ impl Portrait<'_> {
         let record = self.records.get(member.name()).unwrap_or(&fresh);
         let (state, last_state) = self.states(member, record);
         let running = record.running();
+        // What it does right after its start belongs to starting.
+        let running = running.filter(|_| record.busy != Some(Busy::Hooking));
         let started = running.is_some_and(|running| running.started);
         let ready = match member.kind {
             Kind::Init => record.ended().is_some_and(|end| end.code == 0),

@@ -42,7 +42,8 @@ impl OfNode {
         let last = {
             let state = sandbox.state();
             let state = state.borrow();
-            let of_name = |id: &str| parse_id(id).filter(|(known, _)| *known == name).map(|(_, attempt)| attempt);
+            let of_name =
+                |id: &str| parse_id(id).filter(|(known, _)| *known == name).map(|(_, attempt)| attempt);
             let running = state.containers.iter().filter(|(_, state)| state.is_running());
             running.filter_map(|(id, _)| of_name(id)).max()?
         };
@@ -85,7 +86,8 @@ impl Workloads for OfNode {
     ) -> Result<Running, Refusal> {
         let pod = self.pod(namespace, pod, uid)?;
         let running = self.runs(&pod, container);
-        let running = running.ok_or_else(|| Refusal::not_found(format!("container not found ({container:?})")))?;
+        let running =
+            running.ok_or_else(|| Refusal::not_found(format!("container not found ({container:?})")))?;
         let spec = running.pod.container_spec(&running.id).map_err(Refusal::internal)?;
         Ok(Running { container: running, process: spec.process })
     }
@@ -95,9 +97,8 @@ impl Workloads for OfNode {
         if pod.spec.as_ref().and_then(|spec| spec.host_network) == Some(true) {
             return Ok(Network::Host);
         }
-        let running = |sandbox: &oci::Pod| {
-            sandbox.state().borrow().containers.values().any(ContainerState::is_running)
-        };
+        let running =
+            |sandbox: &oci::Pod| sandbox.state().borrow().containers.values().any(ContainerState::is_running);
         let netns = self.sandbox(&pod).filter(running).and_then(|sandbox| sandbox.netns());
         netns.map(Network::Own).ok_or_else(|| Refusal::internal("the pod is not running"))
     }

@@ -55,7 +55,7 @@ pub(super) async fn answer(
         carry(carrier, upgrade, |connection| over_streams(connection, target)).await?;
         return Ok(response);
     }
-    let (response, protocol) = websocket::accept(headers, &PROTOCOLS).map_err(refused)?;
+    let (response, protocol) = websocket::accept(headers, &PROTOCOLS).map_err(|error| refused(&error))?;
     if protocol == TUNNEL {
         carry(carrier, upgrade, |connection| over_tunnel(connection, target)).await?;
     } else {

@@ -31,7 +31,7 @@ pub(super) fn answer(log: Log, options: Options) -> Result<Answer, Refusal> {
         let mut out = Out { shown: Shown::new(options), sender };
         let told = match writer.filter(|_| follow) {
             Some(writer) => reader.follow(&writer, &mut out).await,
-            None => reader.to_the_end(&mut out).await,
+            None => reader.read_rest(&mut out).await,
         };
         if let Err(error) = told {
             // Half an answer is sent; there is no place for words in it.
@@ -75,7 +75,7 @@ impl Reader {
         Ok(Self { path, file, begun: Vec::new(), buffer: vec![0; READ] })
     }
 
-    async fn to_the_end(&mut self, out: &mut Out) -> io::Result<()> {
+    async fn read_rest(&mut self, out: &mut Out) -> io::Result<()> {
         loop {
             // A log was written a moment ago: what is read is in memory.
             let length = self.file.read(&mut self.buffer)?;
@@ -99,25 +99,25 @@ impl Reader {
         let ended = writer.pod.wait(&writer.id);
         tokio::pin!(ended);
         loop {
-            self.to_the_end_of_all(out).await?;
+            self.read_all_files(out).await?;
             if out.shown.is_over() {
                 return Ok(());
             }
             tokio::select! {
                 changed = changes.next() => changed?,
                 // Whatever became of it, it writes no more.
-                _ = &mut ended => return self.to_the_end_of_all(out).await,
+                _ = &mut ended => return self.read_all_files(out).await,
                 () = out.sender.closed() => return Ok(()),
             }
         }
     }
 
     /// Also of the files that were begun since.
-    async fn to_the_end_of_all(&mut self, out: &mut Out) -> io::Result<()> {
+    async fn read_all_files(&mut self, out: &mut Out) -> io::Result<()> {
         loop {
             // Looked for first: once there is a new file nothing more comes into the old one.
             let next = self.next_file()?;
-            self.to_the_end(out).await?;
+            self.read_rest(out).await?;
             match next {
                 Some(next) => self.file = next,
                 None => return Ok(()),
@@ -227,7 +227,7 @@ mod tests {
         let (sender, mut receiver) = mpsc::channel(1);
         let mut out = Out { shown: Shown::new(options), sender };
         let reading = async {
-            reader.to_the_end(&mut out).await.unwrap();
+            reader.read_rest(&mut out).await.unwrap();
             drop(out);
         };
         let collecting = async {
@@ -271,7 +271,7 @@ mod tests {
         let mut reader = Reader::open(path.clone(), None).unwrap();
         let (sender, mut receiver) = mpsc::channel(16);
         let mut out = Out { shown: Shown::new(Options::default()), sender };
-        reader.to_the_end_of_all(&mut out).await.unwrap();
+        reader.read_all_files(&mut out).await.unwrap();
         let append = |text: &str| {
             use std::io::Write;
             let mut file = fs::OpenOptions::new().append(true).create(true).open(&path).unwrap();
@@ -283,9 +283,9 @@ mod tests {
         append(&line("three"));
         fs::rename(&path, folder.path().join("0.log.20261121-2")).unwrap();
         append("2026-11-21T09:00:00.000000000Z stdout F fo");
-        reader.to_the_end_of_all(&mut out).await.unwrap();
+        reader.read_all_files(&mut out).await.unwrap();
         append("ur\n");
-        reader.to_the_end_of_all(&mut out).await.unwrap();
+        reader.read_all_files(&mut out).await.unwrap();
         drop(out);
         let mut text = String::new();
         while let Some(chunk) = receiver.recv().await {

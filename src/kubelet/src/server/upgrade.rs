@@ -52,7 +52,7 @@ pub(super) async fn session<F: Future<Output = ()> + Send + 'static>(
     let upgrade = hyper::upgrade::on(&mut request);
     let headers = request.headers();
     if websocket::is_requested(headers) {
-        let (response, protocol) = websocket::accept(headers, &CHANNELS).map_err(refused)?;
+        let (response, protocol) = websocket::accept(headers, &CHANNELS).map_err(|error| refused(&error))?;
         carry(carrier, upgrade, move |connection| async move {
             over_channels(connection, protocol, wanted, work).await;
             after.await;
@@ -69,7 +69,7 @@ pub(super) async fn session<F: Future<Output = ()> + Send + 'static>(
     Ok(response)
 }
 
-pub(super) fn refused(refused: websocket::Refused) -> Refusal {
+pub(super) fn refused(refused: &websocket::Refused) -> Refusal {
     let code = match refused {
         websocket::Refused::NoHandshake(_) => StatusCode::BAD_REQUEST,
         websocket::Refused::Protocol(_) => StatusCode::FORBIDDEN,

@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 pub(crate) const BUSYBOX: &str = "/bin/busybox";
 pub(crate) const NAME: &str = "test/busybox:1";
+/// The same by another name.
+pub(crate) const OTHER: &str = "test/busybox:2";
 
 const APPLETS: [&str; 24] = [
     "sh", "cat", "echo", "sleep", "id", "ls", "hostname", "touch", "kill", "grep", "test", "true", "false",
@@ -20,7 +22,7 @@ pub(crate) fn archive(folder: &Path) -> PathBuf {
         "rootfs": {"type": "layers", "diff_ids": [format!("sha256:{}", hex(&layer))]},
     });
     let manifest =
-        serde_json::json!([{"Config": "config.json", "RepoTags": [NAME], "Layers": ["layer.tar"]}]);
+        serde_json::json!([{"Config": "config.json", "RepoTags": [NAME, OTHER], "Layers": ["layer.tar"]}]);
     let mut archive = tar::Builder::new(Vec::new());
     for (name, bytes) in [
         ("config.json", config.to_string().into_bytes()),

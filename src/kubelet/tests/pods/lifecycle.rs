@@ -10,6 +10,7 @@ crate::tests![
     init_containers_run_first_and_sidecars_stay,
     a_job_succeeds_or_fails,
     a_pod_knows_its_place,
+    another_image_is_another_container,
     the_node_is_registered,
 ];
 
@@ -119,6 +120,23 @@ async fn a_pod_knows_its_place(ground: &Ground) {
         "{log:?}"
     );
     assert_eq!(log[log.len() - 3..], ["33", "33 7", "hello"]);
+    agent.stop().await;
+}
+
+async fn another_image_is_another_container(ground: &Ground) {
+    let agent = ground.agent().await;
+    ground.pod("web", "trap 'exit 0' TERM; while :; do sleep 1000 & wait; done", |_| {}).await;
+    ground.until("web", is_ready).await;
+    let other = crate::image::OTHER;
+    ground.patch("web", json!([{"op": "replace", "path": "/spec/containers/0/image", "value": other}])).await;
+    let again = |pod: &k8s_openapi::api::core::v1::Pod| {
+        is_ready(pod) && container(pod, "app").is_some_and(|app| app.restart_count == 1)
+    };
+    let pod = ground.until("web", again).await;
+    assert_eq!(container(&pod, "app").unwrap().image, other);
+    assert_eq!(ground.event("web", "Killing").await, "Container app definition changed, will be restarted");
+    ground.delete("web").await;
+    ground.gone("web").await;
     agent.stop().await;
 }
 

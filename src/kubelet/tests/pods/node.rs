@@ -152,7 +152,7 @@ impl Ground {
     }
 
     pub(crate) async fn patch(&self, name: &str, patch: Value) {
-        self.client.patch::<Pod>(&Key::new("shop", name), None, &Patch::Merge(patch)).await.unwrap();
+        self.client.patch::<Pod>(&Key::new("shop", name), None, &Patch::Json(patch)).await.unwrap();
     }
 
     /// Waits until the pod is as wanted.

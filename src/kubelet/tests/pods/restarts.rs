@@ -91,7 +91,7 @@ async fn pods_return_after_a_cold_boot(ground: &Ground) {
     ground.pod("web", FOREVER, |_| {}).await;
     ground
         .pod("job", "trap 'exit 0' TERM; while :; do sleep 1000 & wait; done", |spec| {
-            spec["restartPolicy"] = "Never".into()
+            spec["restartPolicy"] = "Never".into();
         })
         .await;
     ground.until("web", is_ready).await;

@@ -63,6 +63,7 @@ fn fetch(cluster: &Cluster, url: &str) -> Result<String> {
 }
 
 /// Tries until it is so; the last failure says what is not.
+#[expect(clippy::disallowed_methods, reason = "what a pod answers, and when, nobody tells from outside")]
 fn eventually<T>(mut attempt: impl FnMut() -> Result<T>) -> Result<T> {
     let end = Instant::now() + PATIENCE;
     loop {

@@ -8,6 +8,6 @@ mod network_lab;
 mod power_lab;
 mod process_lab;
 mod protobuf;
-mod story;
 mod pull;
+mod story;
 mod workspace;

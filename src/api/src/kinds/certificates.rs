@@ -78,7 +78,11 @@ fn verdicts(new: &Node<'_, '_>, old: &Value, approval: bool, errors: &mut Errors
             "True" => {}
             "False" | "Unknown" if !fixed => {}
             _ => {
-                errors.push(status.unsupported(if fixed { &["True"] } else { &["False", "True", "Unknown"] }));
+                errors.push(status.unsupported(if fixed {
+                    &["True"]
+                } else {
+                    &["False", "True", "Unknown"]
+                }));
             }
         }
     }

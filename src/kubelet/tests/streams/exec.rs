@@ -85,7 +85,7 @@ async fn what_cannot_start_is_told(ground: &Ground) {
 async fn a_client_that_goes_away_takes_its_terminal_along(ground: &Ground) {
     // The shell hangs up with its terminal; its last words go to the container's own log, by way of a pipe.
     ground.run("c", "sh -c 'while :; do cat /tmp/fifo 2>/dev/null && break; sleep 0.1; done'").await;
-    let script = "busybox mkfifo /tmp/fifo; echo ready; trap 'echo gone >/tmp/fifo; exit' HUP; while :; do sleep 0.1; done";
+    let script = "busybox mkfifo /tmp/fifo; trap 'echo gone >/tmp/fifo; exit' HUP; echo ready; while :; do sleep 0.1; done";
     let mut session = Session::open(ground.connect(), &command(script, "input=1&output=1&tty=1"), V5).await;
     until(&mut session.stdout, "ready").await;
     drop(session);

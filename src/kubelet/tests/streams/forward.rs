@@ -10,7 +10,9 @@ use crate::spdy;
 
 crate::tests![by_spdy, by_spdy_in_a_websocket, by_channels_of_a_websocket];
 
-const SERVE: &str = "echo listening; nc -l -p 8080 -e tr a-z A-Z; echo served";
+/// Says so when the kernel says that port 0x1F90 is listened on.
+const SERVE: &str = "(until grep -q ':1F90 .* 0A ' /proc/net/tcp /proc/net/tcp6; do sleep 0.01; done; echo listening) & \
+    nc -l -p 8080 -e tr a-z A-Z";
 const WEBSOCKET: [(&str, &str); 3] = [
     ("upgrade", "websocket"),
     ("sec-websocket-version", "13"),
@@ -19,7 +21,7 @@ const WEBSOCKET: [(&str, &str); 3] = [
 
 /// A server on the pod's own localhost.
 async fn serve(ground: &Ground) {
-    ground.run("c", &format!("ip link set lo up 2>/dev/null; {SERVE}")).await;
+    ground.run("c", SERVE).await;
     get(ground.connect(), "/containerLogs/n/p/c?follow=true").await.until("listening").await;
 }
 

@@ -105,7 +105,7 @@ fn make_root(root: &std::path::Path) {
     let bin = root.join("bin");
     fs::create_dir_all(&bin).unwrap();
     fs::copy(BUSYBOX, bin.join("busybox")).unwrap();
-    for applet in ["sh", "cat", "echo", "sleep", "seq", "stty", "nc", "tty", "tr", "head", "yes", "ip"] {
+    for applet in ["sh", "cat", "echo", "sleep", "seq", "stty", "nc", "tty", "tr", "head", "yes", "grep"] {
         symlink("busybox", bin.join(applet)).unwrap();
     }
     for name in ["proc", "dev", "sys", "tmp", "etc"] {

@@ -208,7 +208,7 @@ impl Agent {
         for archive in archives.filter(|path| path.is_file()) {
             match images.import(&archive).await {
                 Ok(imported) => {
-                    tracing::info!(archive = %archive.display(), images = imported.len(), "imported")
+                    tracing::info!(archive = %archive.display(), images = imported.len(), "imported");
                 }
                 Err(error) => {
                     let error = anyhow::Error::from(error);

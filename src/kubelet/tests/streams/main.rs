@@ -27,8 +27,14 @@ type Test = (&'static str, fn(&tokio::runtime::Runtime, &Ground));
 macro_rules! tests {
     ($($name:ident),* $(,)?) => {
         pub(crate) const TESTS: &[$crate::Test] =
-            &[$((concat!(module_path!(), "::", stringify!($name)), |runtime, ground| runtime.block_on(Box::pin($name(ground))))),*];
+            &[$((concat!(module_path!(), "::", stringify!($name)), |runtime, ground| runtime.block_on($crate::in_time($name(ground))))),*];
     };
+}
+
+/// A test that hangs fails under its own name.
+async fn in_time(test: impl Future<Output = ()>) {
+    const PATIENCE: std::time::Duration = std::time::Duration::from_secs(120);
+    Box::pin(tokio::time::timeout(PATIENCE, test)).await.expect("it does not end");
 }
 
 fn main() -> ExitCode {

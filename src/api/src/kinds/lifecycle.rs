@@ -50,6 +50,7 @@ impl Kind {
         let node = Node::root(object);
         metadata::validate(self, &node.at("metadata"), &mut errors);
         (self.strategy.validate)(&node, &mut errors);
+        (self.strategy.validate_create)(&node, &mut errors);
         errors
     }
 
@@ -97,9 +98,9 @@ impl Kind {
         self.subresource(subresource)?.rules
     }
 
-    /// Sentences for `Warning:` headers.
-    pub fn warnings(&self, object: &Value) -> Vec<String> {
-        (self.strategy.warnings)(object)
+    /// Sentences for `Warning:` headers about an object and, in an update, the one it replaces.
+    pub fn warnings(&self, object: &Value, old: Option<&Value>) -> Vec<String> {
+        (self.strategy.warnings)(object, old)
     }
 
     /// How many seconds a deleted object stays to end in order, given what the request asks for.

@@ -22,6 +22,8 @@ pub struct Strategy {
     pub prepare_update: fn(&mut Value, &Value),
     /// Rules that hold for every version of the object.
     pub validate: fn(&Node<'_, '_>, &mut Errors),
+    /// Rules that hold for a new object alone: what is there already may break them.
+    pub validate_create: fn(&Node<'_, '_>, &mut Errors),
     /// Rules between an object and the one it replaces.
     pub validate_update: fn(&Node<'_, '_>, &Value, &mut Errors),
     /// The same for a write of the status alone.
@@ -33,8 +35,8 @@ pub struct Strategy {
     pub create_on_update: bool,
     /// Seconds a deleted object stays to end in order, given what the request asks for; none: it goes at once.
     pub grace: Option<fn(&Value, Option<i64>) -> i64>,
-    /// Sentences for `Warning:` headers.
-    pub warnings: fn(&Value) -> Vec<String>,
+    /// Sentences for `Warning:` headers about an object and, in an update, the one it replaces.
+    pub warnings: fn(&Value, Option<&Value>) -> Vec<String>,
 }
 
 impl Strategy {
@@ -46,13 +48,14 @@ impl Strategy {
         status_on_create: false,
         prepare_update: |_, _| {},
         validate: |_, _| {},
+        validate_create: |_, _| {},
         validate_update: |_, _, _| {},
         validate_status: |_, _, _| {},
         generation: Generation::None,
         unconditional_update: true,
         create_on_update: false,
         grace: None,
-        warnings: |_| Vec::new(),
+        warnings: |_, _| Vec::new(),
     };
 }
 

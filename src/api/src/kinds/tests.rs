@@ -268,7 +268,8 @@ fn handle(kind: &'static Kind, new: &Value, old: &Value) {
         kind.prepare_update(&mut updated, old, part);
         kind.validate_update(&updated, old, part);
     }
-    kind.warnings(new);
+    kind.warnings(new, None);
+    kind.warnings(new, Some(old));
     kind.grace(new, None);
     crate::metadata::begin_deletion(&mut created, i64::MAX, now);
     assert_eq!((kind.table.cells)(new, now).len(), kind.table.columns.len());

@@ -93,7 +93,7 @@ fn prepared(
         let named = api::status::Resource { group: kind.group, name: kind.kind };
         return Err(Status::invalid(named, text(&object, "metadata.name"), &errors));
     }
-    let mut warnings = kind.warnings(&object);
+    let mut warnings = kind.warnings(&object, None);
     warnings.extend(admission.judge(&object)?);
     // Before anything is handed out: one that is there holds what this one names.
     let name = text(&object, "metadata.name");

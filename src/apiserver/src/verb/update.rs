@@ -164,7 +164,10 @@ fn prepared(
         let named = status::Resource { group: kind.group, name: kind.kind };
         return Err(Status::invalid(named, request.name(), &errors));
     }
-    let mut warnings = kind.warnings(&new);
+    let mut warnings = match part {
+        Part::Main => kind.warnings(&new, Some(old)),
+        Part::Status | Part::Sub(_) => Vec::new(),
+    };
     warnings.extend(admission.judge(&new)?);
     services::hand_out(store, kind, &mut new, Some(old))?;
     // The revision is the store's to say; here it only has to be equal for what is equal.

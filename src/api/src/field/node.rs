@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::{FieldError, Reason};
+use super::{Errors, FieldError, Reason};
 use crate::value::at;
 
 /// `spec.containers[0].env`: a chain of steps on the stack.
@@ -80,6 +80,11 @@ impl<'v, 'p> Node<'v, 'p> {
         self.list().iter().enumerate().map(|(index, value)| Node { value, path: self.path.index(index) })
     }
 
+    /// The value here, spoken of under another name of its parent's.
+    pub fn named<'c>(&'c self, path: Path<'c>) -> Node<'v, 'c> {
+        Node { value: self.value, path }
+    }
+
     /// The first item, null where there is none.
     pub fn first(&self) -> Node<'v, '_> {
         Node { value: self.list().first().unwrap_or(&Value::Null), path: self.path.index(0) }
@@ -112,6 +117,11 @@ impl<'v, 'p> Node<'v, 'p> {
         self.value.as_i64()
     }
 
+    /// Whether a flag stands here and is up.
+    pub fn flag(&self) -> bool {
+        self.value.as_bool().unwrap_or_default()
+    }
+
     pub fn is_set(&self) -> bool {
         !self.value.is_null()
     }
@@ -119,6 +129,25 @@ impl<'v, 'p> Node<'v, 'p> {
     /// Null, "", [], {}, 0 or false.
     pub fn is_zero(&self) -> bool {
         crate::value::is_zero(self.value)
+    }
+
+    /// Holds the string here against a rule for names; an absent one counts as empty.
+    pub fn check(&self, rule: fn(&str) -> Vec<String>, errors: &mut Errors) {
+        errors.extend(rule(self.text()).into_iter().map(|problem| self.invalid_as(self.text(), problem)));
+    }
+
+    /// [`Node::check`] for names that may be left out.
+    pub fn check_given(&self, rule: fn(&str) -> Vec<String>, errors: &mut Errors) {
+        if !self.text().is_empty() {
+            self.check(rule, errors);
+        }
+    }
+
+    /// Asks for a string or a list that is not empty.
+    pub fn require(&self, errors: &mut Errors) {
+        if self.is_zero() {
+            errors.push(self.required(""));
+        }
     }
 
     pub fn required(&self, detail: impl Into<String>) -> FieldError {
@@ -131,6 +160,11 @@ impl<'v, 'p> Node<'v, 'p> {
 
     pub fn invalid(&self, detail: impl Into<String>) -> FieldError {
         self.error(Reason::Invalid, Some(self.value.clone()), detail)
+    }
+
+    /// [`Node::invalid`] without the value: it is too large, or not what matters.
+    pub fn invalid_unshown(&self, detail: impl Into<String>) -> FieldError {
+        self.error(Reason::Invalid, None, detail)
     }
 
     /// [`Node::invalid`] where the value to show is not the one that stands here.

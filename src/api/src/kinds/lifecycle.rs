@@ -121,6 +121,7 @@ impl Kind {
         *new = old.clone();
         replace(new, "status", status);
         replace(new, "metadata", metadata);
+        (self.strategy.prepare_status)(new, old);
     }
 
     fn counts_as_change(&self, new: &Value, old: &Value) -> bool {

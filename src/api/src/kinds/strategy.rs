@@ -20,6 +20,8 @@ pub struct Strategy {
     pub status_on_create: bool,
     /// Carries over from the old object what a client may not change, beside metadata and status.
     pub prepare_update: fn(&mut Value, &Value),
+    /// The same for a write of the status: beside what lies outside of it.
+    pub prepare_status: fn(&mut Value, &Value),
     /// Rules that hold for every version of the object.
     pub validate: fn(&Node<'_, '_>, &mut Errors),
     /// Rules that hold for a new object alone: what is there already may break them.
@@ -47,6 +49,7 @@ impl Strategy {
         prepare_create: |_| {},
         status_on_create: false,
         prepare_update: |_, _| {},
+        prepare_status: |_, _| {},
         validate: |_, _| {},
         validate_create: |_, _| {},
         validate_update: |_, _, _| {},

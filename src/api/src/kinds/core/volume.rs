@@ -49,7 +49,11 @@ fn volume_defaults(volume: &mut Value) {
 }
 
 fn claim(object: &Node<'_, '_>, errors: &mut Errors) {
-    let spec = object.at("spec");
+    claim_spec(&object.at("spec"), errors);
+}
+
+/// The spec of a claim, or of a template for one.
+pub(in crate::kinds) fn claim_spec(spec: &Node<'_, '_>, errors: &mut Errors) {
     access_modes(&spec.at("accessModes"), errors);
     selector_rules::validate(&spec.at("selector"), errors);
     let (requests, storage) =
@@ -58,7 +62,7 @@ fn claim(object: &Node<'_, '_>, errors: &mut Errors) {
         errors.push(requests.key("storage").required(""));
     }
     resource_list(&requests, errors);
-    names_of(&spec, &["storageClassName", "volumeAttributesClassName"], errors);
+    names_of(spec, &["storageClassName", "volumeAttributesClassName"], errors);
     mode(&spec.at("volumeMode"), errors);
 }
 

@@ -2,43 +2,15 @@
 //!
 //! Each needs a process of its own, since mounts and limits are the process's.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::{fs, io};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use store::{Config, OpenError, Precondition, StorageError, Store, Write, WriteError};
 
+use crate::apart::{directory, is_root, run};
 use crate::place::{bytes, open};
-
-/// Runs `child` of this file after the shell commands `before`, with a directory as `$STORE_DIRECTORY`.
-fn run(shell: &[&str], before: &str, child: &str) {
-    let directory = tempfile::tempdir().unwrap();
-    let script = format!("{before} && exec \"$0\" --exact disk::{child} --ignored --nocapture");
-    let (program, arguments) = shell.split_first().unwrap();
-    let output = Command::new(program)
-        .args(arguments)
-        .args(["sh", "-c", &script])
-        .arg(std::env::current_exe().unwrap())
-        .env("STORE_DIRECTORY", directory.path())
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    let complained = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && said.contains("1 passed"), "{said}\n{complained}");
-}
-
-fn directory() -> PathBuf {
-    std::env::var_os("STORE_DIRECTORY").unwrap().into()
-}
-
-fn is_root() -> bool {
-    let root = rustix::process::geteuid().is_root();
-    if !root {
-        eprintln!("skipped: mounting needs root");
-    }
-    root
-}
 
 /// Writes until the disk refuses.
 async fn until_refused(store: &Store) -> WriteError {
@@ -66,7 +38,7 @@ async fn check_the_rest_goes_on(store: &Store) {
 fn a_full_disk_refuses_writes_until_there_is_room() {
     if is_root() {
         let mount = "mount -t tmpfs -o size=1m none \"$STORE_DIRECTORY\"";
-        run(&["unshare", "--mount"], mount, "full");
+        run(&["unshare", "--mount"], mount, "disk::full");
     }
 }
 
@@ -93,7 +65,7 @@ async fn full() {
 fn a_read_only_disk_is_named_when_opening() {
     if is_root() {
         let mount = "mount -t tmpfs -o size=1m none \"$STORE_DIRECTORY\"";
-        run(&["unshare", "--mount"], mount, "read_only");
+        run(&["unshare", "--mount"], mount, "disk::read_only");
     }
 }
 
@@ -116,7 +88,7 @@ async fn read_only() {
 
 #[test]
 fn an_input_output_error_refuses_writes_until_it_ends() {
-    run(&["env"], "trap '' XFSZ", "failing");
+    run(&["env"], "trap '' XFSZ", "disk::failing");
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, Clone)]
@@ -13,11 +14,8 @@ pub(crate) struct Files {
 
 impl Files {
     pub(crate) fn in_directory(directory: &Path) -> io::Result<Self> {
-        if !directory.exists() {
-            fs::create_dir_all(directory)?;
-            // A name that is not synced may be gone after a power cut, with all that was synced below it.
-            directory.parent().map_or(Ok(()), sync)?;
-        }
+        fs::create_dir_all(directory)?;
+        sync_way_to(directory)?;
         Ok(Self { directory: directory.into(), database: directory.join("store.db") })
     }
 
@@ -26,8 +24,9 @@ impl Files {
         [self.directory.join("backup.db"), self.directory.join("backup.old.db")]
     }
 
-    pub(crate) fn has_backup(&self) -> bool {
-        self.backups().iter().any(|path| path.exists())
+    pub(crate) fn has_backup(&self) -> io::Result<bool> {
+        let [newest, older] = self.backups();
+        Ok(newest.try_exists()? || older.try_exists()?)
     }
 
     /// Where a file is built before it takes its place. What an interrupted attempt left there is of no use.
@@ -76,10 +75,26 @@ impl Files {
     }
 }
 
-/// An empty path is the parent of a relative name.
+/// A name that is not synced may be gone after a power cut, with all that was synced below it. So each folder of the
+/// file system that leads to `directory` is synced at every start: who made it may have ended before.
+fn sync_way_to(directory: &Path) -> io::Result<()> {
+    let directory = directory.canonicalize()?;
+    let device = directory.metadata()?.dev();
+    for folder in directory.ancestors().skip(1) {
+        if folder.metadata()?.dev() != device {
+            break;
+        }
+        match sync(folder) {
+            // Where we may not look, somebody else made the next folder.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+            synced => synced?,
+        }
+    }
+    Ok(())
+}
+
 fn sync(directory: &Path) -> io::Result<()> {
-    let here = directory.as_os_str().is_empty();
-    File::open(if here { Path::new(".") } else { directory })?.sync_all()
+    File::open(directory)?.sync_all()
 }
 
 fn beside(path: &Path, suffix: &str) -> PathBuf {

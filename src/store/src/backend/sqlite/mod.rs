@@ -48,7 +48,7 @@ pub struct Restored {
 
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    #[error("make the store's directory {}", .path.display())]
+    #[error("use the store's directory {}", .path.display())]
     Directory { path: PathBuf, source: std::io::Error },
     #[error("{} is in use by another process", .path.display())]
     InUse { path: PathBuf },
@@ -77,9 +77,10 @@ pub enum OpenError {
 
 impl Sqlite {
     pub(crate) fn open(directory: &Path) -> Result<Opened, OpenError> {
-        let files = Files::in_directory(directory)
-            .map_err(|source| OpenError::Directory { path: directory.into(), source })?;
-        let (opened, restored) = match read::open(&files.database, !files.has_backup()) {
+        let unusable = |source| OpenError::Directory { path: directory.into(), source };
+        let files = Files::in_directory(directory).map_err(unusable)?;
+        let may_create = !files.has_backup().map_err(unusable)?;
+        let (opened, restored) = match read::open(&files.database, may_create) {
             Err(Unreadable::Damaged(damage)) => {
                 let restored = restore(&files, damage)?;
                 (read::open(&files.database, false), Some(restored))

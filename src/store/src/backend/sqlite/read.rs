@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
 
 use super::rows;
 use super::schema::{self, Version};
@@ -70,8 +70,18 @@ const SETTINGS: &str = "
 ";
 
 /// Opens or creates the database. `may_create` is false where an empty file can only be a loss.
+///
+/// Only what is found twice is damage: SQLite takes some failures of the disk for it, and what is damaged is replaced by
+/// an older state.
 pub(super) fn open(path: &Path, may_create: bool) -> Result<(Connection, Contents), Unreadable> {
-    if !may_create && std::fs::metadata(path).map_or(0, |metadata| metadata.len()) == 0 {
+    match open_once(path, may_create) {
+        Err(Unreadable::Damaged(_)) => open_once(path, may_create),
+        opened => opened,
+    }
+}
+
+fn open_once(path: &Path, may_create: bool) -> Result<(Connection, Contents), Unreadable> {
+    if !may_create && is_gone(path) {
         return Err(Damage::Missing.into());
     }
     let mut db = Connection::open(path)?;
@@ -90,11 +100,31 @@ pub(super) fn open(path: &Path, may_create: bool) -> Result<(Connection, Content
     Ok((db, contents))
 }
 
+/// Not for want of an answer: a disk that fails is no reason to restore an older state.
+fn is_gone(path: &Path) -> bool {
+    match std::fs::metadata(path) {
+        Ok(metadata) => metadata.len() == 0,
+        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+    }
+}
+
 pub(super) fn open_read_only(path: &Path) -> rusqlite::Result<Connection> {
     Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
 }
 
 fn check_structure(db: &Connection) -> Result<(), Unreadable> {
     let verdict: String = db.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
-    if verdict == "ok" { Ok(()) } else { Err(Damage::Structure(verdict).into()) }
+    match unread(&verdict) {
+        _ if verdict == "ok" => Ok(()),
+        Some(code) => {
+            Err(Unreadable::Storage(rusqlite::Error::SqliteFailure(ffi::Error::new(code), Some(verdict))))
+        }
+        None => Err(Damage::Structure(verdict).into()),
+    }
+}
+
+/// The check also finds fault with a page that the disk refuses to give: that is no damage.
+fn unread(verdict: &str) -> Option<i32> {
+    let (_, code) = verdict.rsplit_once("error code=")?;
+    code.parse().ok().filter(|code| code & 0xff == ffi::SQLITE_IOERR)
 }

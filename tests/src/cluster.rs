@@ -49,11 +49,27 @@ impl Cluster {
 
     /// The same, with more arguments for the server.
     pub fn start_with(lab: &Lab, agents: usize, arguments: &[&str]) -> Result<Self> {
+        Self::start_from(|_| skiff(), lab, agents, arguments)
+    }
+
+    /// The same, with a copy of the program on each machine's disk, as boards have it: who measures memory must not have
+    /// machines share the program's pages.
+    pub fn start_installed(lab: &Lab, agents: usize) -> Result<Self> {
+        let content = std::fs::read(skiff()?).context("reading skiff")?;
+        Self::start_from(|host| install(host, &content), lab, agents, &[])
+    }
+
+    fn start_from(
+        program: impl Fn(&Host) -> Result<String>,
+        lab: &Lab,
+        agents: usize,
+        arguments: &[&str],
+    ) -> Result<Self> {
         let registry = Registry::start(&lab.host("registry")?)?;
         let host = lab.host("server")?;
         trust(&host, &registry)?;
-        let server =
-            host.command(skiff()?).args(["server", "--token", TOKEN]).args(arguments.iter().copied());
+        let server = host.command(program(&host)?).args(["server", "--token", TOKEN]);
+        let server = server.args(arguments.iter().copied());
         let server = Node { daemon: server.daemon("server")?, host };
         server.wait_ready()?;
         let mut cluster = Self { server, agents: Vec::new(), registry };
@@ -61,7 +77,7 @@ impl Cluster {
             let host = lab.host(&format!("agent-{number}"))?;
             trust(&host, &cluster.registry)?;
             let url = format!("https://{}:6443", cluster.server.host.ip());
-            let agent = host.command(skiff()?).args(["agent", "--server", &url, "--token", TOKEN]);
+            let agent = host.command(program(&host)?).args(["agent", "--server", &url, "--token", TOKEN]);
             cluster.agents.push(Node { daemon: agent.daemon("agent")?, host });
         }
         for agent in &cluster.agents {
@@ -119,6 +135,13 @@ impl Node {
 
 fn skiff() -> Result<String> {
     Ok(program::binary("skiff")?.to_string_lossy().into_owned())
+}
+
+fn install(host: &Host, content: &[u8]) -> Result<String> {
+    let path = "/usr/local/bin/skiff";
+    host.write(path, content)?;
+    host.command("chmod").args(["755", path]).ok()?;
+    Ok(path.to_owned())
 }
 
 /// The registry of the lab speaks plain HTTP.

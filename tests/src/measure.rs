@@ -3,9 +3,10 @@
 //! CPU time and bytes written of descendants that ended in between are in (their parents inherit these); wake-ups of
 //! threads that ended are not, the kernel forgets them. CPU time comes in ticks of 10 ms, per process.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::ops::Sub;
+use std::os::linux::fs::MetadataExt;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -17,6 +18,8 @@ pub struct Usage {
     pub processes: usize,
     /// Bytes of memory, what is shared divided among the sharers.
     pub pss: u64,
+    /// The part of `pss` that is pages of files: the program itself, which the kernel can drop and read again.
+    pub pss_of_files: u64,
     /// Bytes of memory, what is shared counted for each.
     pub rss: u64,
     pub cpu: Duration,
@@ -37,20 +40,32 @@ pub struct Spent {
 
 impl Usage {
     pub fn of_tree(root: u32) -> Result<Self> {
+        Self::of(&tree(root, &parents()?)).with_context(|| format!("there is no process {root}"))
+    }
+
+    /// Those descendants of some processes, themselves among them, that run the program of the first one: of a machine, skiff and
+    /// its shims without the containers.
+    pub fn of_program(roots: &[u32]) -> Result<Self> {
+        let parents = parents()?;
+        let all: BTreeSet<u32> = roots.iter().flat_map(|root| tree(*root, &parents)).collect();
+        let wanted = roots.first().and_then(|pid| program(*pid)).context("no such process")?;
+        let ours: Vec<u32> = all.into_iter().filter(|pid| program(*pid) == Some(wanted)).collect();
+        Self::of(&ours).context("all have ended")
+    }
+
+    /// `None` when there is none of them.
+    fn of(processes: &[u32]) -> Option<Self> {
         let mut usage = Self::none();
-        for pid in tree(root, &parents()?) {
-            // Who is not there any more has ended in between.
-            if let Ok(one) = Self::of_process(pid) {
-                usage.add(&one);
-            }
+        // Who is not there any more has ended in between.
+        for one in processes.iter().filter_map(|pid| Self::of_process(*pid).ok()) {
+            usage.add(&one);
         }
-        ensure!(usage.processes > 0, "there is no process {root}");
-        Ok(usage)
+        (usage.processes > 0).then_some(usage)
     }
 
     fn none() -> Self {
         let (at, cpu) = (Instant::now(), Duration::ZERO);
-        Self { at, processes: 0, pss: 0, rss: 0, cpu, written: 0, wakeups: 0 }
+        Self { at, processes: 0, pss: 0, pss_of_files: 0, rss: 0, cpu, written: 0, wakeups: 0 }
     }
 
     fn of_process(pid: u32) -> Result<Self> {
@@ -59,13 +74,15 @@ impl Usage {
         let written = field(&read(pid, "io")?, "write_bytes:")?;
         let wakeups = wakeups(pid)?;
         let pss = field(&memory, "Pss:")? * 1024;
+        let pss_of_files = field(&memory, "Pss_File:")? * 1024;
         let rss = field(&memory, "Rss:")? * 1024;
-        Ok(Self { processes: 1, pss, rss, cpu: cpu(&stat)?, written, wakeups, ..Self::none() })
+        Ok(Self { processes: 1, pss, pss_of_files, rss, cpu: cpu(&stat)?, written, wakeups, ..Self::none() })
     }
 
     fn add(&mut self, other: &Self) {
         self.processes += other.processes;
         self.pss += other.pss;
+        self.pss_of_files += other.pss_of_files;
         self.rss += other.rss;
         self.cpu += other.cpu;
         self.written += other.written;
@@ -84,6 +101,12 @@ impl Sub for Usage {
             wakeups: self.wakeups.saturating_sub(earlier.wakeups),
         }
     }
+}
+
+/// Which file a process runs, however its name space calls it.
+fn program(pid: u32) -> Option<(u64, u64)> {
+    let file = fs::metadata(format!("/proc/{pid}/exe")).ok()?;
+    Some((file.st_dev(), file.st_ino()))
 }
 
 /// Every process with its parent.

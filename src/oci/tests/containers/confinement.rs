@@ -4,6 +4,7 @@ use std::fs;
 
 use oci::capabilities::Capabilities;
 use oci::{Device, Mount, Propagation, SeccompProfile};
+use rustix::thread::disable_transparent_huge_pages;
 
 use crate::ground::{Ground, run};
 
@@ -18,6 +19,7 @@ crate::tests![
     mounts_are_seen_as_told,
     propagation_is_per_mount,
     control_groups_are_read_only,
+    huge_pages_are_the_containers_own_affair,
 ];
 
 async fn capabilities_are_the_default_ones(ground: &Ground) {
@@ -224,4 +226,12 @@ async fn control_groups_are_read_only(ground: &Ground) {
     let log = ground.log("app");
     assert!(log.iter().any(|line| line.contains("Read-only file system")), "{log:?}");
     assert!(log.contains(&"stdout F 1".to_owned()), "its own group, itself in it: {log:?}");
+}
+
+/// skiff refuses them for itself, and what a process refuses its children inherit.
+async fn huge_pages_are_the_containers_own_affair(ground: &Ground) {
+    disable_transparent_huge_pages(true).unwrap();
+    let pod = ground.pod().await;
+    run(&pod, &ground.shell("app", "grep THP_enabled /proc/self/status")).await;
+    assert_eq!(ground.log("app"), ["stdout F THP_enabled:\t1"]);
 }

@@ -8,17 +8,23 @@ use std::process::{Command, ExitStatus};
 
 use anyhow::{Context, Result, bail};
 
+use crate::cluster::Cluster;
 use crate::host::Host;
+use crate::images::Image;
 use crate::lab::Lab;
 use crate::program::{self, SYSTEM_PATH};
 
-/// Starts machines and a shell at the switch, from where all machines can be reached. Everything ends with the shell.
-pub fn shell(machines: u16) -> Result<ExitStatus> {
+/// Starts a cluster of this many nodes and a shell at the switch, from where all machines can be reached. Everything ends with
+/// the shell.
+pub fn shell(nodes: u16) -> Result<ExitStatus> {
     let lab = Lab::new()?;
-    let hosts = (1..=machines).map(|number| lab.host(&format!("n{number}"))).collect::<Result<Vec<_>>>()?;
+    let cluster = Cluster::start(&lab, usize::from(nodes).saturating_sub(1))?;
+    let hosts: Vec<Host> = cluster.nodes().map(|node| node.host.clone()).collect();
     let commands = lab.directory().join("bin");
     install_commands(&hosts, &commands)?;
-    greet(&hosts, &commands);
+    install_kubectl(&cluster, &commands)?;
+    let image = cluster.push(&Image::new("busybox").base_busybox()?.build()?)?;
+    greet(&hosts, &image);
     let mut shell = Command::new("bash");
     shell.arg("--norc").arg("-i");
     shell.env(
@@ -37,23 +43,43 @@ fn leave_interrupts_to_others() {
     unsafe { libc::signal(libc::SIGINT, nothing as extern "C" fn(libc::c_int) as libc::sighandler_t) };
 }
 
-fn greet(hosts: &[Host], commands: &Path) {
-    println!("There is no server yet to start: these machines have skiff's debug binary in their PATH.");
+fn greet(hosts: &[Host], image: &str) {
+    println!(
+        "A cluster, with a command for each of its machines (`server ip route`, or without more for a shell there):"
+    );
     for host in hosts {
-        println!("  {:4} {:12} {} [COMMAND]", host.name(), host.ip(), commands.join(host.name()).display());
+        println!("  {:10} {}", host.name(), host.ip());
     }
-    println!("Here, at the switch, their names are enough: `n1 skiff version`. `exit` ends the lab.");
+    println!(
+        "`kubectl` is its administrator's. Nothing reaches the world outside; there is one image to begin with:"
+    );
+    println!("  kubectl create deployment hello --image={image} --replicas=2 -- sleep infinity");
+    println!("`exit` ends it all.");
+}
+
+/// kubectl on the server's machine, by its usual name.
+fn install_kubectl(cluster: &Cluster, directory: &Path) -> Result<()> {
+    let line = cluster.command::<String>([])?.line();
+    let server = directory.join(cluster.server.host.name());
+    write_script(
+        &directory.join("kubectl"),
+        &format!("#!/bin/sh\nexec {} env {line} \"$@\"\n", server.display()),
+    )
 }
 
 /// One command per machine: with arguments it runs those there, without it gives a shell.
 pub(crate) fn install_commands(hosts: &[Host], directory: &Path) -> Result<()> {
     fs::create_dir(directory).with_context(|| format!("making {}", directory.display()))?;
     for host in hosts {
-        let path = directory.join(host.name());
-        fs::write(&path, way_to(host)?).with_context(|| format!("writing {}", path.display()))?;
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
+        write_script(&directory.join(host.name()), &way_to(host)?)?;
     }
     Ok(())
+}
+
+fn write_script(path: &Path, script: &str) -> Result<()> {
+    fs::write(path, script).with_context(|| format!("writing {}", path.display()))?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755))
+        .with_context(|| format!("making {} a program", path.display()))
 }
 
 fn way_to(host: &Host) -> Result<String> {

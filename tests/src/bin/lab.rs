@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use lab::role;
 
-const USAGE: &str = "usage: lab shell MACHINES | lab cluster [ARGUMENT OF skiff server]...";
+const USAGE: &str = "usage: lab shell NODES | lab cluster [ARGUMENT OF skiff server]...";
 
 fn main() -> ExitCode {
     match run() {
@@ -21,8 +21,8 @@ fn run() -> Result<ExitCode> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments[..] {
-        ["shell", machines] => {
-            let status = role::shell(machines.parse().context(USAGE)?)?;
+        ["shell", nodes] => {
+            let status = role::shell(nodes.parse().context(USAGE)?)?;
             return Ok(status
                 .code()
                 .and_then(|code| u8::try_from(code).ok())

@@ -80,6 +80,8 @@ fn a_deployment_behind_a_service_answers() -> Result<()> {
     let cluster = Cluster::start(&lab, 1)?;
     let (nginx, shell) = (cluster.push(&Image::nginx()?.build()?)?, cluster.push(&shell()?)?);
     cluster.kubectl("wait --for=condition=Ready node --all --timeout=60s")?;
+    let role = r"jsonpath={.metadata.labels.node-role\.kubernetes\.io/control-plane}=true";
+    cluster.kubectl(&format!("wait --for={role} node/server --timeout=60s"))?;
     cluster.apply(&web(&nginx))?;
     cluster.apply(&client(&shell))?;
     cluster.kubectl("rollout status deployment/web --timeout=120s")?;

@@ -8,6 +8,7 @@ mod admission;
 mod bootstrap;
 mod front;
 mod identity;
+mod role;
 mod services;
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -86,6 +87,7 @@ pub(crate) fn component(config: &ServerConfig, address: IpAddr) -> anyhow::Resul
         join: identities.join,
         cluster: Cluster::of(&config.network),
         address: SocketAddr::new(address, config.https_listen_port),
+        node: config.node.as_ref().map(|node| node.name.to_string()),
     };
     let (signal, ready) = readiness();
     let access = Access { api, caches, ready: ready.clone() };
@@ -115,6 +117,8 @@ struct ControlPlane {
     cluster: Cluster,
     /// Where the API is reached from other machines.
     address: SocketAddr,
+    /// The name of this machine's node, if it is one.
+    node: Option<String>,
 }
 
 impl ControlPlane {
@@ -127,6 +131,9 @@ impl ControlPlane {
         // The controllers would be refused, and try again, until the first roles are heard of.
         self.api.read_access_rights();
         let mut parts = self.parts();
+        if let Some(node) = self.node {
+            parts.spawn("role of this node", role::keep(root.clone(), self.caches.of(), node));
+        }
         let authority = self.servers.certificate().to_owned();
         let admissions = Admissions::new(authority, self.clients, self.join, root, self.cluster);
         let kept = Arc::new(Carrier::default());

@@ -81,7 +81,7 @@ impl<'v, 'p> Node<'v, 'p> {
     }
 
     /// The value here, spoken of under another name of its parent's.
-    pub fn named<'c>(&'c self, path: Path<'c>) -> Node<'v, 'c> {
+    pub fn named<'c>(self, path: Path<'c>) -> Node<'v, 'c> {
         Node { value: self.value, path }
     }
 
@@ -181,7 +181,7 @@ impl<'v, 'p> Node<'v, 'p> {
     }
 
     pub fn not_found(&self) -> FieldError {
-        self.error(Reason::NotFound, Some(self.value.clone()), "")
+        self.error(Reason::NotFound, Some(self.text().into()), "")
     }
 
     /// The choices are shown in the order given.

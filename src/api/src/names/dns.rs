@@ -38,6 +38,24 @@ pub fn subdomain(name: &str) -> Problems {
     problems
 }
 
+/// [`subdomain`] whose labels may have underscores, as service records have.
+pub fn subdomain_with_underscores(name: &str) -> Problems {
+    let mut problems = length(name, SUBDOMAIN_MAX);
+    let label = |label: &str| {
+        let plain = label.strip_prefix('_').unwrap_or(label);
+        !plain.starts_with('_') && !plain.ends_with('_') && is_label(&plain.replace('_', "-"))
+    };
+    if !name.split('.').all(label) {
+        problems.push(pattern(
+            "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' or '.', and \
+             must start and end with an alphanumeric character",
+            "_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?(\\._?[a-z0-9]([-_a-z0-9]*[a-z0-9])?)*",
+            &["example.com"],
+        ));
+    }
+    problems
+}
+
 /// An RFC 1035 label: like [`label`], but it starts with a letter.
 pub fn label_1035(name: &str) -> Problems {
     let mut problems = length(name, LABEL_MAX);

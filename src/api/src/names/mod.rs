@@ -7,9 +7,12 @@ mod dns;
 mod label;
 mod port;
 
-pub use dns::{label as dns_label, label_1035 as dns_label_1035, subdomain, wildcard_subdomain};
+pub use dns::{
+    label as dns_label, label_1035 as dns_label_1035, subdomain, subdomain_with_underscores,
+    wildcard_subdomain,
+};
 pub use label::{config_key, env_name, header_name, label_value, path_segment, qualified_name};
-pub use port::{port_name, port_number};
+pub use port::{decimal_integer, port_name, port_number};
 
 /// Sentences about what is wrong with a name.
 pub type Problems = Vec<String>;

@@ -1,4 +1,4 @@
-//! Port numbers and port names.
+//! Numbers, port numbers and port names.
 
 use super::{Problems, range, too_long};
 
@@ -6,6 +6,18 @@ const NAME_MAX: usize = 15;
 
 pub fn port_number(port: i64) -> Problems {
     if (1..=65535).contains(&port) { Problems::new() } else { vec![range(1, 65535)] }
+}
+
+/// A number written as people write it: no plus, no zeros in front.
+pub fn decimal_integer(text: &str) -> Problems {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let spelled =
+        text == "0" || (!digits.starts_with('0') && digits.bytes().all(|byte| byte.is_ascii_digit()));
+    match (text.is_empty(), spelled && !digits.is_empty()) {
+        (true, _) => vec!["must be non-empty".into()],
+        (_, true) => Problems::new(),
+        (_, false) => vec!["must be a valid decimal integer in canonical form".into()],
+    }
 }
 
 /// An IANA service name: `http-alt`.
@@ -33,6 +45,17 @@ pub fn port_name(name: &str) -> Problems {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn integers() {
+        for good in ["0", "7", "-7", "100"] {
+            assert_eq!(decimal_integer(good), Problems::new(), "{good}");
+        }
+        for bad in ["-0", "07", "+7", "-", "1e3", "7 "] {
+            assert_eq!(decimal_integer(bad), ["must be a valid decimal integer in canonical form"], "{bad}");
+        }
+        assert_eq!(decimal_integer(""), ["must be non-empty"]);
+    }
 
     #[test]
     fn ports() {

@@ -339,8 +339,8 @@ mod tests {
             found(json!({"template": template})),
             [
                 "spec.template.spec.containers[0].image: Required value",
-                "spec.template.spec.containers[1].name: Duplicate value: \"c\"",
                 "spec.template.spec.containers[1].volumeMounts[0].name: Not found: \"v\"",
+                "spec.template.spec.containers[1].name: Duplicate value: \"c\"",
                 "spec.template.spec.restartPolicy: Unsupported value: \"Never\": supported values: \"Always\"",
             ]
         );

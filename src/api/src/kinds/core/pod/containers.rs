@@ -4,86 +4,59 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::spec::{choice, optional_choice};
-use super::volumes::Volumes;
+use super::spec::{Around, Owner, choice, one_of};
 use super::{env, probes, resources, security};
 use crate::field::{Errors, Node};
 use crate::names;
 use crate::value::text;
 
-/// Names and host ports are unique across the whole pod.
-#[derive(Default)]
-struct Seen<'v> {
-    names: BTreeSet<&'v str>,
-    host_ports: BTreeSet<String>,
-}
+/// Names are unique across all containers of a pod.
+type Names<'v> = BTreeSet<&'v str>;
 
-pub(super) fn validate(spec: &Node<'_, '_>, volumes: &Volumes<'_>, errors: &mut Errors) {
-    let host_network = spec.at("hostNetwork").value == &Value::Bool(true);
-    let mut seen = Seen::default();
+pub(super) fn validate<'v>(spec: &Node<'v, '_>, around: &Around<'v>, errors: &mut Errors) {
     let list = spec.at("containers");
-    if list.list().is_empty() {
-        errors.push(list.required(""));
+    let mut names = Names::new();
+    match list.list() {
+        [] => errors.push(list.required("")),
+        _ => regular(&list, around, &mut names, errors),
     }
+    init(&spec.at("initContainers"), around, &mut names, errors);
+    ephemeral(spec, around, &mut names, errors);
+}
+
+fn regular<'v>(list: &Node<'v, '_>, around: &Around<'v>, names: &mut Names<'v>, errors: &mut Errors) {
     for container in list.items() {
-        container_rules(&container, host_network, volumes, &mut seen, errors);
-        probes::of_container(&container, errors);
-        host_ports(&container, &mut seen, errors);
+        common(&container, around, errors);
+        unique(&container.at("name"), names, errors);
+        probes::of_container(&container, around.grace, errors);
+        restart(&container, errors);
     }
-    for container in spec.at("initContainers").items() {
-        container_rules(&container, host_network, volumes, &mut seen, errors);
-        init(&container, errors);
-        // Init containers run one after another: only with those that stay can a port collide.
-        if is_sidecar(&container) {
-            host_ports(&container, &mut seen, errors);
+    let mut bound = BTreeSet::new();
+    for container in list.items() {
+        host_ports(&container, &mut bound, errors);
+    }
+}
+
+fn init<'v>(list: &Node<'v, '_>, around: &Around<'v>, names: &mut Names<'v>, errors: &mut Errors) {
+    for container in list.items() {
+        common(&container, around, errors);
+        restart(&container, errors);
+        unique(&container.at("name"), names, errors);
+        // They run one after another: each may collide with itself alone. Upstream shows it as the first.
+        host_ports(&container.named(list.path.index(0)), &mut BTreeSet::new(), errors);
+        match is_sidecar(container.value) {
+            true => probes::of_container(&container, around.grace, errors),
+            false => only_for_sidecars(&container, errors),
         }
     }
 }
 
-/// What makes sense only for containers that a pod is made with.
-const NOT_EPHEMERAL: [&str; 8] = [
-    "lifecycle",
-    "livenessProbe",
-    "ports",
-    "readinessProbe",
-    "resizePolicy",
-    "resources",
-    "restartPolicyRules",
-    "startupProbe",
-];
-
-/// Containers that join a pod that runs.
-pub(super) fn ephemeral(spec: &Node<'_, '_>, errors: &mut Errors) {
-    // The volumes were checked when the pod was made.
-    let claimed = spec.at("volumes");
-    let volumes = super::volumes::validate(&claimed, &mut Errors::new());
-    let others = ["containers", "initContainers"].map(|kind| spec.at(kind).list());
-    let mut seen = Seen::default();
-    seen.names.extend(others.into_iter().flatten().map(|container| text(container, "name")));
-    for container in spec.at("ephemeralContainers").items() {
-        container_rules(&container, false, &volumes, &mut seen, errors);
-        for field in NOT_EPHEMERAL {
-            let field = container.at(field);
-            if !field.is_zero() {
-                errors.push(field.forbidden("cannot be set for an Ephemeral Container"));
-            }
-        }
-        let target = container.at("targetContainerName");
-        let named = |container: &Value| text(container, "name") == target.text();
-        if !target.text().is_empty() && !others.into_iter().flatten().any(named) {
-            errors.push(target.not_found());
-        }
-    }
+/// A sidecar starts with the init containers and stays.
+pub(super) fn is_sidecar(container: &Value) -> bool {
+    text(container, "restartPolicy") == "Always"
 }
 
-fn is_sidecar(container: &Node<'_, '_>) -> bool {
-    container.at("restartPolicy").text() == "Always"
-}
-
-fn init(container: &Node<'_, '_>, errors: &mut Errors) {
-    if is_sidecar(container) {
-        return probes::of_container(container, errors);
-    }
+fn only_for_sidecars(container: &Node<'_, '_>, errors: &mut Errors) {
     for field in ["lifecycle", "livenessProbe", "readinessProbe", "startupProbe"] {
         let field = container.at(field);
         if field.is_set() {
@@ -92,47 +65,106 @@ fn init(container: &Node<'_, '_>, errors: &mut Errors) {
     }
 }
 
-fn container_rules<'v>(
-    container: &Node<'v, '_>,
-    host_network: bool,
-    volumes: &Volumes<'_>,
-    seen: &mut Seen<'v>,
-    errors: &mut Errors,
-) {
-    name(&container.at("name"), seen, errors);
-    image(&container.at("image"), errors);
-    choice(&container.at("terminationMessagePolicy"), &["FallbackToLogsOnError", "File"], errors);
-    choice(&container.at("imagePullPolicy"), &["Always", "IfNotPresent", "Never"], errors);
-    optional_choice(&container.at("restartPolicy"), &["Always", "OnFailure", "Never"], errors);
-    ports(&container.at("ports"), host_network, errors);
-    env::validate(container, errors);
-    volumes.mounts(container, errors);
-    resources::requirements(&container.at("resources"), errors);
-    resize(&container.at("resizePolicy"), errors);
-    security::container(&container.at("securityContext"), errors);
-}
+/// What makes sense only for containers that a pod is made with.
+const NOT_EPHEMERAL: [&str; 9] = [
+    "ports",
+    "resources",
+    "resizePolicy",
+    "restartPolicy",
+    "restartPolicyRules",
+    "livenessProbe",
+    "readinessProbe",
+    "startupProbe",
+    "lifecycle",
+];
+const NO_EPHEMERAL: &str = "cannot be set for an Ephemeral Container";
 
-fn name<'v>(name: &Node<'v, '_>, seen: &mut Seen<'v>, errors: &mut Errors) {
-    match name.text() {
-        "" => errors.push(name.required("")),
-        text => {
-            errors.extend(names::dns_label(text).into_iter().map(|problem| name.invalid(problem)));
-            if !seen.names.insert(text) {
-                errors.push(name.duplicate());
+/// Containers that join a pod that runs.
+fn ephemeral<'v>(spec: &Node<'v, '_>, around: &Around<'v>, names: &mut Names<'v>, errors: &mut Errors) {
+    let others = names.clone();
+    for container in spec.at("ephemeralContainers").items() {
+        common(&container, around, errors);
+        image_is_trimmed(&container.at("image"), errors);
+        unique(&container.at("name"), names, errors);
+        let target = container.at("targetContainerName");
+        if !target.text().is_empty() && !others.contains(target.text()) {
+            errors.push(target.not_found());
+        }
+        for field in NOT_EPHEMERAL.map(|field| container.at(field)).iter().filter(|field| !field.is_zero()) {
+            errors.push(field.forbidden(NO_EPHEMERAL));
+        }
+        for mount in container.at("volumeMounts").items() {
+            for path in ["subPath", "subPathExpr"] {
+                if !mount.at(path).text().is_empty() {
+                    errors.push(mount.at(path).forbidden(NO_EPHEMERAL));
+                }
             }
         }
     }
 }
 
-fn image(image: &Node<'_, '_>, errors: &mut Errors) {
-    if image.text().is_empty() {
-        errors.push(image.required(""));
-    } else if image.text().trim() != image.text() {
+/// What every container of every sort must say.
+fn common<'v>(container: &Node<'v, '_>, around: &Around<'v>, errors: &mut Errors) {
+    let name = container.at("name");
+    match name.text() {
+        "" => errors.push(name.required("")),
+        _ => name.check(names::dns_label, errors),
+    }
+    container.at("image").require(errors);
+    choice(&container.at("terminationMessagePolicy"), &["File", "FallbackToLogsOnError"], errors);
+    ports(&container.at("ports"), errors);
+    env::validate(container, &around.volumes, errors);
+    around.volumes.mounts(container, errors);
+    around.volumes.devices(container, errors);
+    choice(&container.at("imagePullPolicy"), &["Always", "IfNotPresent", "Never"], errors);
+    resources::of_container(&container.at("resources"), &around.claims, errors);
+    resize(&container.at("resizePolicy"), around.restart_policy, errors);
+    security::container(&container.at("securityContext"), around.host_users, errors);
+}
+
+fn unique<'v>(name: &Node<'v, '_>, names: &mut Names<'v>, errors: &mut Errors) {
+    if !names.insert(name.text()) {
+        errors.push(name.duplicate_as(name.text()));
+    }
+}
+
+/// Spaces around the image of a template are let in, some put a placeholder there; a pod cannot run them.
+pub(super) fn image_is_trimmed(image: &Node<'_, '_>, errors: &mut Errors) {
+    if image.text().trim() != image.text() {
         errors.push(image.invalid("must not have leading or trailing whitespace"));
     }
 }
 
-fn ports(ports: &Node<'_, '_>, host_network: bool, errors: &mut Errors) {
+const RESTART_RULES_MAX: usize = 20;
+const EXIT_CODES_MAX: usize = 255;
+
+/// When a container is restarted, where it says so itself.
+fn restart(container: &Node<'_, '_>, errors: &mut Errors) {
+    let (policy, rules) = (container.at("restartPolicy"), container.at("restartPolicyRules"));
+    if policy.is_set() {
+        one_of(&policy, &["Always", "Never", "OnFailure"], errors);
+    } else if !rules.list().is_empty() {
+        errors.push(policy.required("must specify restartPolicy when restart rules are used"));
+    }
+    if rules.list().len() > RESTART_RULES_MAX {
+        errors.push(rules.too_many(rules.list().len(), RESTART_RULES_MAX));
+    }
+    for rule in rules.items() {
+        one_of(&rule.at("action"), &["Restart"], errors);
+        let codes = rule.at("exitCodes");
+        if !codes.is_set() {
+            errors.push(codes.required("must be specified"));
+            continue;
+        }
+        one_of(&codes.at("operator"), &["In", "NotIn"], errors);
+        let count = codes.at("values").list().len();
+        if count > EXIT_CODES_MAX {
+            errors.push(codes.at("values").too_many(count, EXIT_CODES_MAX));
+        }
+    }
+}
+
+fn ports(ports: &Node<'_, '_>, errors: &mut Errors) {
     let mut seen = BTreeSet::new();
     for port in ports.items() {
         let name = port.at("name");
@@ -143,12 +175,8 @@ fn ports(ports: &Node<'_, '_>, host_network: bool, errors: &mut Errors) {
             }
             errors.extend(problems.into_iter().map(|problem| name.invalid(problem)));
         }
-        let (container, host) = (port.at("containerPort"), port.at("hostPort"));
-        number(&container, true, errors);
-        number(&host, false, errors);
-        if host_network && host.int() != container.int() {
-            errors.push(container.invalid("must match `hostPort` when `hostNetwork` is true"));
-        }
+        number(&port.at("containerPort"), true, errors);
+        number(&port.at("hostPort"), false, errors);
         choice(&port.at("protocol"), &["SCTP", "TCP", "UDP"], errors);
     }
 }
@@ -161,28 +189,47 @@ fn number(port: &Node<'_, '_>, required: bool, errors: &mut Errors) {
     }
 }
 
-fn host_ports(container: &Node<'_, '_>, seen: &mut Seen<'_>, errors: &mut Errors) {
-    let ports = container.at("ports");
-    for port in ports.items() {
+fn host_ports(container: &Node<'_, '_>, bound: &mut BTreeSet<String>, errors: &mut Errors) {
+    for port in container.at("ports").items() {
         let host = port.at("hostPort");
         let Some(number) = host.int().filter(|number| *number != 0) else { continue };
-        let bound = format!("{}/{}/{number}", port.at("protocol").text(), port.at("hostIP").text());
-        if seen.host_ports.contains(&bound) {
-            errors.push(host.duplicate_as(bound));
-        } else {
-            seen.host_ports.insert(bound);
+        let place = format!("{}/{}/{number}", port.at("protocol").text(), port.at("hostIP").text());
+        match bound.contains(&place) {
+            true => errors.push(host.duplicate_as(place)),
+            false => drop(bound.insert(place)),
         }
     }
 }
 
-fn resize(policies: &Node<'_, '_>, errors: &mut Errors) {
+/// On the host's network a port is the host's. A template may leave that to be filled in.
+pub(super) fn host_network(spec: &Node<'_, '_>, owner: Owner<'_>, errors: &mut Errors) {
+    if !spec.at("hostNetwork").flag() {
+        return;
+    }
+    for container in spec.at("containers").items() {
+        for port in container.at("ports").items() {
+            let host = port.at("hostPort");
+            let number = host.int().unwrap_or_default();
+            let asked = number != 0 || matches!(owner, Owner::Pod(_));
+            if asked && number != port.at("containerPort").int().unwrap_or_default() {
+                errors.push(host.invalid_as(number, "must match `containerPort` when `hostNetwork` is true"));
+            }
+        }
+    }
+}
+
+fn resize(policies: &Node<'_, '_>, restart_policy: &str, errors: &mut Errors) {
     let mut seen = BTreeSet::new();
     for policy in policies.items() {
         let (resource, restart) = (policy.at("resourceName"), policy.at("restartPolicy"));
-        choice(&resource, &["cpu", "memory"], errors);
-        choice(&restart, &["NotRequired", "RestartContainer"], errors);
         if !seen.insert(resource.text()) {
-            errors.push(policies.duplicate_as(resource.text()));
+            errors.push(policy.duplicate_as(resource.text()));
+        }
+        choice(&resource.named(policies.path), &["cpu", "memory"], errors);
+        choice(&restart.named(policies.path), &["NotRequired", "RestartContainer"], errors);
+        if restart_policy == "Never" && restart.text() != "NotRequired" {
+            let detail = "must be 'NotRequired' when `restartPolicy` is 'Never'";
+            errors.push(policies.invalid_as(restart.text(), detail));
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::resources::{quantity_of, round_up};
+use super::resources::{is_for_pods, quantity_of, round_up, together};
 use crate::value::{at, default_to, default_zero_to, flag, items_mut, list, object, replace, text};
 
 /// `rw-r--r--`
@@ -21,7 +21,7 @@ pub(super) fn pod(pod: &mut Value) {
             }
         }
     }
-    pod_level_requests(spec);
+    pod_level(spec);
 }
 
 /// The pod template of a workload, at `template` of `owner`.
@@ -95,6 +95,9 @@ fn container(container: &mut Value) {
 
 /// A moving tag is pulled every time, a fixed one once.
 fn pull_policy(image: &str) -> &'static str {
+    if image.is_empty() {
+        return "IfNotPresent";
+    }
     let (name, digest) = image.split_once('@').map_or((image, false), |(name, _)| (name, true));
     let tag = name.rsplit('/').next().and_then(|last| last.split_once(':')).map(|(_, tag)| tag);
     match tag {
@@ -225,26 +228,54 @@ fn fill(requests: &mut Map<String, Value>, from: &Map<String, Value>) {
     }
 }
 
-/// Requests of the pod as a whole: what its containers ask for together, else its limit.
-fn pod_level_requests(spec: &mut Value) {
-    if at(spec, "resources.limits").is_null() && at(spec, "resources.requests").is_null() {
+/// Resources of the pod as a whole, where it says anything of them: huge pages are limited to what the containers may
+/// take, and it asks for what they ask for together, else for its limits. Limits it has none are those of its containers,
+/// if each has one.
+fn pod_level(spec: &mut Value) {
+    let says = |spec: &Value, kind: &str| {
+        at(at(spec, "resources"), kind).as_object().is_some_and(|list| !list.is_empty())
+    };
+    if !says(spec, "limits") && !says(spec, "requests") {
         return;
     }
-    let mut defaults = Map::new();
-    for name in ["cpu", "memory"] {
-        let asked: Vec<_> = list(spec, "containers")
-            .iter()
-            .filter_map(|container| quantity_of(at(container, "resources.requests"), name))
-            .collect();
-        if let Some(sum) = asked.into_iter().reduce(|sum, quantity| sum + quantity) {
-            defaults.insert(name.to_owned(), sum.to_string().into());
-        }
+    let had_limits = says(spec, "limits");
+    let most = totals(spec, "limits", |name| name.starts_with("hugepages-"));
+    let asked = at(spec, "resources.requests").clone();
+    insert(spec, "limits", most.into_iter().filter(|(name, _)| asked.get(name).is_none()).collect());
+    if says(spec, "limits") {
+        insert(spec, "requests", totals(spec, "requests", is_compute));
+        let limits = at(spec, "resources.limits").as_object().cloned().unwrap_or_default();
+        insert(spec, "requests", limits.into_iter().filter(|(name, _)| is_for_pods(name)).collect());
     }
-    if let Some(limits) = at(spec, "resources.limits").as_object() {
-        fill(&mut defaults, &limits.clone());
+    if !had_limits && !says(spec, "limits") {
+        let most = totals(spec, "limits", is_compute);
+        insert(spec, "limits", most.into_iter().filter(|(name, _)| all_limit(spec, name)).collect());
     }
-    if let Some(requests) = spec.get_mut("resources").and_then(|resources| object(resources, "requests")) {
-        fill(requests, &defaults);
+}
+
+fn is_compute(name: &str) -> bool {
+    matches!(name, "cpu" | "memory")
+}
+
+fn all_limit(spec: &Value, name: &str) -> bool {
+    ["containers", "initContainers"]
+        .into_iter()
+        .flat_map(|kind| list(spec, kind))
+        .all(|container| quantity_of(at(container, "resources.limits"), name).is_some())
+}
+
+/// What the containers say together of the resources picked.
+fn totals(spec: &Value, kind: &str, pick: fn(&str) -> bool) -> Map<String, Value> {
+    let all = together(spec, kind).into_iter().filter(|(name, _)| pick(name));
+    all.map(|(name, amount)| (name.to_owned(), amount.to_string().into())).collect()
+}
+
+fn insert(spec: &mut Value, kind: &str, defaults: Map<String, Value>) {
+    if defaults.is_empty() {
+        return;
+    }
+    if let Some(list) = spec.get_mut("resources").and_then(|resources| object(resources, kind)) {
+        fill(list, &defaults);
     }
 }
 

@@ -1,5 +1,6 @@
 //! Environment variables and where their values come from.
 
+use super::volumes::{Volumes, local_path};
 use crate::field::{Errors, Node};
 use crate::names;
 
@@ -16,6 +17,24 @@ const FIELDS: &[&str] = &[
     "status.podIPs",
 ];
 
+/// Fields that the API knows by name, whether or not they may be shown.
+const KNOWN: &[&str] = &[
+    "metadata.annotations",
+    "metadata.labels",
+    "metadata.name",
+    "metadata.namespace",
+    "metadata.uid",
+    "spec.nodeName",
+    "spec.restartPolicy",
+    "spec.serviceAccountName",
+    "spec.schedulerName",
+    "status.phase",
+    "status.hostIP",
+    "status.hostIPs",
+    "status.podIP",
+    "status.podIPs",
+];
+
 const RESOURCES: &[&str] = &[
     "limits.cpu",
     "limits.ephemeral-storage",
@@ -24,49 +43,50 @@ const RESOURCES: &[&str] = &[
     "requests.ephemeral-storage",
     "requests.memory",
 ];
+const HUGE: [&str; 2] = ["limits.hugepages-", "requests.hugepages-"];
 
-const SOURCES: [&str; 5] = ["fieldRef", "resourceFieldRef", "configMapKeyRef", "secretKeyRef", "fileKeyRef"];
-
-pub(super) fn validate(container: &Node<'_, '_>, errors: &mut Errors) {
+pub(super) fn validate(container: &Node<'_, '_>, volumes: &Volumes<'_>, errors: &mut Errors) {
     for variable in container.at("env").items() {
         let name = variable.at("name");
         match name.text() {
             "" => errors.push(name.required("")),
-            text => errors.extend(names::env_name(text).into_iter().map(|problem| name.invalid(problem))),
+            _ => name.check(names::env_name, errors),
         }
         let source = variable.at("valueFrom");
         if source.is_set() {
-            value_from(&source, !variable.at("value").text().is_empty(), errors);
+            value_from(&source, !variable.at("value").text().is_empty(), volumes, errors);
         }
     }
-    for source in container.at("envFrom").items() {
-        env_from(&source, errors);
+    let sources = container.at("envFrom");
+    for source in sources.items() {
+        env_from(&source, &sources, errors);
     }
 }
 
-fn value_from(source: &Node<'_, '_>, has_value: bool, errors: &mut Errors) {
-    match SOURCES.iter().filter(|kind| source.at(kind).is_set()).count() {
+fn value_from(source: &Node<'_, '_>, has_value: bool, volumes: &Volumes<'_>, errors: &mut Errors) {
+    let mut count = 0;
+    let mut each = |kind: &'static str, rules: &mut dyn FnMut(&Node<'_, '_>)| {
+        let reference = source.at(kind);
+        if reference.is_set() {
+            count += 1;
+            rules(&reference);
+        }
+    };
+    each("fieldRef", &mut |reference| field_reference(reference, FIELDS, errors));
+    each("resourceFieldRef", &mut |reference| resource_reference(reference, false, errors));
+    each("configMapKeyRef", &mut |reference| key_reference(reference, errors));
+    each("secretKeyRef", &mut |reference| key_reference(reference, errors));
+    each("fileKeyRef", &mut |reference| file_reference(reference, volumes, errors));
+    match count {
         0 => errors.push(source.invalid_as(
             "",
             "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef` or `fileKeyRef`",
         )),
+        _ if has_value => {
+            errors.push(source.invalid_as("", "may not be specified when `value` is not empty"));
+        }
         1 => {}
         _ => errors.push(source.invalid_as("", "may not have more than one field specified at a time")),
-    }
-    if has_value {
-        errors.push(source.invalid_as("", "may not be specified when `value` is not empty"));
-    }
-    if source.at("fieldRef").is_set() {
-        field_reference(&source.at("fieldRef"), FIELDS, errors);
-    }
-    if source.at("resourceFieldRef").is_set() {
-        resource_reference(&source.at("resourceFieldRef"), errors);
-    }
-    for kind in ["configMapKeyRef", "secretKeyRef"] {
-        let reference = source.at(kind);
-        if reference.is_set() {
-            key_reference(&reference, errors);
-        }
     }
 }
 
@@ -74,71 +94,126 @@ fn value_from(source: &Node<'_, '_>, has_value: bool, errors: &mut Errors) {
 pub(super) fn field_reference(reference: &Node<'_, '_>, supported: &[&str], errors: &mut Errors) {
     let (version, path) = (reference.at("apiVersion"), reference.at("fieldPath"));
     if version.text().is_empty() {
-        errors.push(version.required(""));
-    } else if version.text() != "v1" {
-        errors.push(version.unsupported(&["v1"]));
+        return errors.push(version.required(""));
     }
-    match path.text() {
-        "" => errors.push(path.required("")),
-        text => match subscript(text) {
-            Some(("metadata.annotations", key)) => qualified(&path, &key.to_lowercase(), errors),
-            Some(("metadata.labels", key)) => qualified(&path, key, errors),
-            Some(_) => errors.push(path.invalid("does not support subscript")),
-            None if !supported.contains(&text) => errors.push(path.unsupported(supported)),
-            None => {}
-        },
+    if path.text().is_empty() {
+        return errors.push(path.required(""));
+    }
+    let unknown = match (version.text(), subscript(path.text())) {
+        ("v1", Some(("metadata.annotations" | "metadata.labels", _))) => None,
+        ("v1", Some(_)) => Some(format!("field label does not support subscript: {}", path.text())),
+        ("v1", None) if KNOWN.contains(&path.text()) || path.text() == "spec.host" => None,
+        ("v1", None) => Some(format!("field label not supported: {}", path.text())),
+        (version, _) => Some(format!("unsupported pod version: {version}")),
+    };
+    if let Some(unknown) = unknown {
+        return errors.push(path.invalid(format!("error converting fieldPath: {unknown}")));
+    }
+    match subscript(path.text()) {
+        Some(("metadata.annotations", key)) => qualified(reference, &key.to_lowercase(), errors),
+        Some((_, key)) => qualified(reference, key, errors),
+        // The old name of the field.
+        None if path.text() == "spec.host" && supported.contains(&"spec.nodeName") => {}
+        None if !supported.contains(&path.text()) => errors.push(path.unsupported(supported)),
+        None => {}
     }
 }
 
 /// `metadata.labels['key']`
 fn subscript(path: &str) -> Option<(&str, &str)> {
-    path.strip_suffix("']")?.split_once("['")
+    path.strip_suffix("']")?.split_once("['").filter(|(field, _)| !field.is_empty())
 }
 
-fn qualified(path: &Node<'_, '_>, key: &str, errors: &mut Errors) {
-    errors.extend(names::qualified_name(key).into_iter().map(|problem| path.invalid_as(key, problem)));
+fn qualified(reference: &Node<'_, '_>, key: &str, errors: &mut Errors) {
+    errors.extend(names::qualified_name(key).into_iter().map(|problem| reference.invalid_as(key, problem)));
 }
 
-pub(super) fn resource_reference(reference: &Node<'_, '_>, errors: &mut Errors) {
-    let resource = reference.at("resource");
-    let huge = ["limits.hugepages-", "requests.hugepages-"];
-    match resource.text() {
-        "" => errors.push(resource.required("")),
-        text if RESOURCES.contains(&text) || huge.iter().any(|prefix| text.starts_with(prefix)) => {}
-        _ => errors.push(resource.unsupported(RESOURCES)),
+/// A reference to what a container asks for; from a volume it says which container.
+pub(super) fn resource_reference(reference: &Node<'_, '_>, of_volume: bool, errors: &mut Errors) {
+    let (container, resource) = (reference.at("containerName"), reference.at("resource"));
+    let is_huge = HUGE.iter().any(|prefix| resource.text().starts_with(prefix));
+    if of_volume && container.text().is_empty() {
+        errors.push(container.required(""));
+    } else if resource.text().is_empty() {
+        errors.push(resource.required(""));
+    } else if !is_huge && !RESOURCES.contains(&resource.text()) {
+        errors.push(resource.unsupported(RESOURCES));
+    }
+    divisor(&reference.at("divisor"), resource.text(), errors);
+}
+
+const CPU_DIVISORS: &[&str] = &["1m", "1"];
+const BYTE_DIVISORS: &[&str] =
+    &["1", "1k", "1M", "1G", "1T", "1P", "1E", "1Ki", "1Mi", "1Gi", "1Ti", "1Pi", "1Ei"];
+
+fn divisor(divisor: &Node<'_, '_>, resource: &str, errors: &mut Errors) {
+    let Some(given) = super::resources::parse(divisor.value).filter(|given| !given.is_zero()) else { return };
+    let (allowed, shown, kind) = match resource {
+        "limits.cpu" | "requests.cpu" => (CPU_DIVISORS, "1m and 1", "cpu"),
+        "limits.memory" | "requests.memory" => (BYTE_DIVISORS, "", "memory"),
+        "limits.ephemeral-storage" | "requests.ephemeral-storage" => {
+            (BYTE_DIVISORS, "", "local ephemeral storage")
+        }
+        huge if HUGE.iter().any(|prefix| huge.starts_with(prefix)) => (BYTE_DIVISORS, "", "hugepages"),
+        _ => return,
+    };
+    if !allowed.contains(&given.to_string().as_str()) {
+        let shown = if shown.is_empty() { allowed.join(", ") } else { shown.to_owned() };
+        let detail = format!("only divisor's values {shown} are supported with the {kind} resource");
+        errors.push(divisor.invalid_as(resource, detail));
     }
 }
 
 fn key_reference(reference: &Node<'_, '_>, errors: &mut Errors) {
-    let (name, key) = (reference.at("name"), reference.at("key"));
-    errors.extend(
-        names::subdomain(name.text()).into_iter().map(|problem| name.invalid_as(name.text(), problem)),
-    );
+    let key = reference.at("key");
+    reference.at("name").check(names::subdomain, errors);
     match key.text() {
         "" => errors.push(key.required("")),
-        text => errors.extend(names::config_key(text).into_iter().map(|problem| key.invalid(problem))),
+        _ => key.check(names::config_key, errors),
     }
 }
 
-fn env_from(source: &Node<'_, '_>, errors: &mut Errors) {
-    let prefix = source.at("prefix");
-    if !prefix.text().is_empty() {
-        errors.extend(names::env_name(prefix.text()).into_iter().map(|problem| prefix.invalid(problem)));
+const FILE_KEY_MAX: usize = 128;
+
+/// A variable out of a file that another container of the pod has written.
+fn file_reference(reference: &Node<'_, '_>, volumes: &Volumes<'_>, errors: &mut Errors) {
+    let (key, volume, path) = (reference.at("key"), reference.at("volumeName"), reference.at("path"));
+    match key.text() {
+        "" => errors.push(key.required("")),
+        text if text.len() > FILE_KEY_MAX => errors.push(key.too_long(FILE_KEY_MAX)),
+        _ => key.check(names::env_name, errors),
     }
-    let kinds: Vec<&str> =
-        ["configMapRef", "secretRef"].into_iter().filter(|kind| source.at(kind).is_set()).collect();
-    for kind in &kinds {
+    match volumes.source_of(volume.text()) {
+        _ if volume.text().is_empty() => errors.push(volume.required("")),
+        None => errors.push(volume.not_found()),
+        Some(source) if source.get("emptyDir").is_none_or(serde_json::Value::is_null) => {
+            errors.push(volume.invalid("referenced volume must be of type emptyDir"));
+        }
+        Some(_) => {}
+    }
+    path.require(errors);
+    local_path(&path, errors);
+}
+
+/// Upstream tells of both mistakes without saying which source makes them.
+fn env_from(source: &Node<'_, '_>, list: &Node<'_, '_>, errors: &mut Errors) {
+    source.at("prefix").check_given(names::env_name, errors);
+    let mut count = 0;
+    for kind in ["configMapRef", "secretRef"] {
         let reference = source.at(kind);
+        if !reference.is_set() {
+            continue;
+        }
+        count += 1;
         let name = reference.at("name");
-        if name.text().is_empty() {
-            errors.push(name.required(""));
-        } else {
-            errors.extend(names::subdomain(name.text()).into_iter().map(|problem| name.invalid(problem)));
+        match name.text() {
+            "" => errors.push(name.required("")),
+            _ => name.check(names::subdomain, errors),
         }
     }
-    match kinds.len() {
-        0 => errors.push(source.invalid_as("", "must specify one of: `configMapRef` or `secretRef`")),
+    match count {
+        0 => errors.push(list.invalid_as("", "must specify one of: `configMapRef` or `secretRef`")),
         1 => {}
-        _ => errors.push(source.invalid_as("", "may not have more than one field specified at a time")),
+        _ => errors.push(list.invalid_as("", "may not have more than one field specified at a time")),
     }
 }

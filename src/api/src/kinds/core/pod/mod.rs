@@ -1,8 +1,12 @@
 //! Pods, and the pod templates of every kind that makes pods.
 
+mod annotations;
+mod claims;
 mod containers;
 mod defaults;
+mod dns;
 mod env;
+mod os;
 mod parts;
 mod placement;
 mod probes;
@@ -10,9 +14,11 @@ mod qos;
 mod resources;
 mod security;
 mod spec;
+mod status;
 mod table;
 mod update;
 mod volumes;
+mod warnings;
 
 use serde_json::{Value, json};
 
@@ -21,11 +27,15 @@ use crate::field::{Errors, Node};
 use crate::metadata::{validate_annotations, validate_labels};
 use crate::value::{int, replace, text};
 pub(in crate::kinds) use defaults::{claim_spec as default_claim_spec, template as default_template};
+pub(in crate::kinds) use dns::IP;
 pub(super) use parts::{EPHEMERAL, RESIZE};
-pub(in crate::kinds) use placement::node_selector;
+pub(in crate::kinds) use placement::{EFFECTS, node_selector};
 pub(in crate::kinds) use probes::port as port_or_name;
-pub(in crate::kinds) use resources::{quantity_of, resource_list, round_up};
-pub(in crate::kinds) use spec::IP;
+pub(in crate::kinds) use resources::{
+    amount, container_resource, is_for_quotas, may_overcommit, quantity_of, resource_list, resource_name,
+    round_up,
+};
+use spec::Owner;
 pub(super) use table::POD_TEMPLATE as TEMPLATE_TABLE;
 pub(super) use table::TABLE;
 pub(in crate::kinds) use table::container_cells;
@@ -33,16 +43,21 @@ pub(in crate::kinds) use table::container_cells;
 pub(super) const STRATEGY: Strategy = Strategy {
     defaults: defaults::pod,
     prepare_create,
+    prepare_status: status::prepare,
     validate,
+    validate_create,
     validate_update: update::validate,
+    validate_status: status::validate,
     generation: Generation::Spec,
     grace: Some(grace),
+    warnings: warnings::of_pod,
     ..Strategy::PLAIN
 };
 
 pub(super) const TEMPLATE_STRATEGY: Strategy = Strategy {
     defaults: |object| default_template(object),
     validate: |object, errors| template(&object.at("template"), errors),
+    warnings: |object, old| template_warnings("template", object, old),
     generation: Generation::Spec,
     ..Strategy::PLAIN
 };
@@ -66,16 +81,63 @@ fn grace(pod: &Value, requested: Option<i64>) -> i64 {
 }
 
 fn validate(pod: &Node<'_, '_>, errors: &mut Errors) {
-    spec::validate(&pod.at("spec"), errors);
+    let spec = pod.at("spec");
+    annotations::validate(&pod.at("metadata.annotations"), &spec, errors);
+    spec::validate(&spec, Owner::Pod(pod.at("metadata.name").text()), errors);
+    volumes::tokens_need_an_account(&spec, errors);
+    for kind in ["containers", "initContainers"] {
+        for container in spec.at(kind).items() {
+            containers::image_is_trimmed(&container.at("image"), errors);
+        }
+    }
+}
+
+/// What comes to a pod only while it runs.
+fn validate_create(pod: &Node<'_, '_>, errors: &mut Errors) {
+    let spec = pod.at("spec");
+    let ephemeral = spec.at("ephemeralContainers");
+    if !ephemeral.is_zero() {
+        errors.push(ephemeral.forbidden("cannot be set on create"));
+    }
+    let node = spec.at("nodeName");
+    if !node.text().is_empty() && !spec.at("schedulingGates").is_zero() {
+        errors.push(node.forbidden("cannot be set until all schedulingGates have been cleared"));
+    }
+    annotations::match_fields(pod.at("metadata").value, &spec, errors);
 }
 
 /// A pod inside another object: its metadata describes, its spec follows the rules of pods.
 pub(in crate::kinds) fn template(template: &Node<'_, '_>, errors: &mut Errors) {
-    validate_labels(&template.at("metadata.labels"), errors);
-    validate_annotations(&template.at("metadata.annotations"), errors);
-    spec::validate(&template.at("spec"), errors);
-    let ephemeral = template.at("spec.ephemeralContainers");
+    template_metadata(template, errors);
+    let spec = template.at("spec");
+    spec::validate(&spec, Owner::Template, errors);
+    annotations::match_fields(template.at("metadata").value, &spec, errors);
+    let ephemeral = spec.at("ephemeralContainers");
     if !ephemeral.is_zero() {
         errors.push(ephemeral.forbidden("ephemeral containers not allowed in pod template"));
     }
 }
+
+/// What the metadata of a template says of its pods; upstream gives it the template's own path.
+pub(in crate::kinds) fn template_metadata(template: &Node<'_, '_>, errors: &mut Errors) {
+    let metadata = template.at("metadata");
+    let labels = metadata.at("labels");
+    validate_labels(&labels.named(template.path.field("labels")), errors);
+    let annotations = metadata.at("annotations");
+    let annotations = annotations.named(template.path.field("annotations"));
+    validate_annotations(&annotations, errors);
+    annotations::validate(&annotations, &template.at("spec"), errors);
+}
+
+/// Warnings about the template at `path`, if the object is new or its spec has changed.
+pub(in crate::kinds) fn template_warnings(path: &str, object: &Value, old: Option<&Value>) -> Vec<String> {
+    match old.is_some_and(|old| {
+        old.get("spec") == object.get("spec") && old.get("template") == object.get("template")
+    }) {
+        true => Vec::new(),
+        false => warnings::of_template(path, object),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -4,11 +4,11 @@
 use serde_json::Value;
 
 use super::super::super::PartRules;
-use super::{containers, qos, resources};
+use super::annotations::{self, MIRROR};
+use super::containers::is_sidecar;
+use super::qos;
 use crate::field::{Errors, Node};
-use crate::value::{at, items_mut, list, replace, text};
-
-const MIRROR: &str = "kubernetes.io/config.mirror";
+use crate::value::{at, is_zero, items_mut, list, members, remove, replace, text};
 
 /// `pods/resize`
 pub(in crate::kinds::core) static RESIZE: PartRules =
@@ -51,26 +51,40 @@ fn kept(new: &mut Value, sent: &Value) {
     }
 }
 
+/// Errors about the pod as a whole take the place of all others, as upstream has it.
+fn alone(pod: &Node<'_, '_>, detail: &str, errors: &mut Errors) {
+    errors.retain(|error| error.field.starts_with("metadata"));
+    errors.push(pod.forbidden(detail));
+}
+
 fn is_mirror(pod: &Value) -> bool {
     at(pod, "metadata.annotations").get(MIRROR).is_some()
 }
 
+fn has_own_resources(pod: &Value) -> bool {
+    ["requests", "limits"].iter().any(|kind| !is_zero(at(at(pod, "spec.resources"), kind)))
+}
+
 fn resize(pod: &Node<'_, '_>, old: &Value, errors: &mut Errors) {
-    let spec = pod.at("spec");
+    super::validate(pod, errors);
+    if has_own_resources(old) || has_own_resources(pod.value) {
+        return alone(pod, "pods with pod-level resources cannot be resized", errors);
+    }
     if is_mirror(old) {
-        return errors.push(pod.forbidden("static pods cannot be resized"));
+        return alone(pod, "static pods cannot be resized", errors);
     }
     if text(old, "spec.os.name") == "windows" {
-        return errors.push(pod.forbidden("windows pods cannot be resized"));
+        return alone(pod, "windows pods cannot be resized", errors);
     }
+    let spec = pod.at("spec");
     if text(old, "status.qosClass") != qos::class(pod.value) {
-        let class = at(old, "status.qosClass").clone();
+        let class = at(pod.value, "status.qosClass").clone();
         errors.push(spec.invalid_as(class, "Pod QOS Class may not change as a result of resizing"));
     }
-    if runs_where_it_cannot(old) {
+    if !is_resizable(old) {
         errors.push(spec.forbidden("Pod running on node without support for resize"));
     }
-    for kind in ["containers", "initContainers"] {
+    for kind in ["initContainers", "containers"] {
         let containers = spec.at(kind);
         let was = list(at(old, "spec"), kind);
         if containers.list().len() != was.len() {
@@ -78,56 +92,46 @@ fn resize(pod: &Node<'_, '_>, old: &Value, errors: &mut Errors) {
             continue;
         }
         for (container, was) in containers.items().zip(was) {
-            container_resize(&container, was, kind == "initContainers", errors);
+            if kind == "containers" || is_sidecar(was) {
+                nothing_is_removed(&container.at("resources"), at(was, "resources"), errors);
+            }
+        }
+    }
+    for (kind, sidecars) in [("containers", ""), ("initContainers", " for sidecar containers")] {
+        for (container, was) in list(spec.value, kind).iter().zip(list(at(old, "spec"), kind)) {
+            if kind == "initContainers" && !is_sidecar(was) {
+                if container != was {
+                    errors.push(spec.forbidden("resources for non-sidecar init containers are immutable"));
+                }
+            } else if fixed(container) != fixed(was) {
+                errors.push(spec.forbidden(format!("only cpu and memory resources{sidecars} are mutable")));
+            }
         }
     }
 }
 
 /// A node that does not tell what its containers have does not change it either.
-fn runs_where_it_cannot(pod: &Value) -> bool {
-    let silent = |status: &Value| {
-        !at(status, "state.running").is_null() && status.get("resources").is_none_or(Value::is_null)
-    };
-    text(pod, "status.phase") == "Running" && list(pod, "status.containerStatuses").iter().any(silent)
+fn is_resizable(pod: &Value) -> bool {
+    let runs = |status: &&Value| !at(status, "state.running").is_null();
+    let first = list(pod, "status.containerStatuses").iter().find(runs);
+    first.is_none_or(|status| !at(status, "resources").is_null())
 }
 
-fn container_resize(container: &Node<'_, '_>, was: &Value, init: bool, errors: &mut Errors) {
-    let resources = container.at("resources");
-    let old = at(was, "resources");
-    let changed = resources.value != old && !(resources.is_zero() && crate::value::is_zero(old));
-    if !changed
-        && container.at("resizePolicy").value == at(was, "resizePolicy")
-        && text(was, "name") == container.at("name").text()
-    {
-        return;
-    }
-    if init && text(was, "restartPolicy") != "Always" {
-        return errors.push(resources.forbidden("resources for non-sidecar init containers are immutable"));
-    }
-    if !list(old, "claims").is_empty() {
-        return errors.push(resources.forbidden("containers with resource claims cannot be resized"));
-    }
-    resources::requirements(&resources, errors);
+fn nothing_is_removed(resources: &Node<'_, '_>, old: &Value, errors: &mut Errors) {
     for (kind, words) in
-        [("limits", "resource limits cannot be removed"), ("requests", "resource requests cannot be removed")]
+        [("requests", "resource requests cannot be removed"), ("limits", "resource limits cannot be removed")]
     {
-        let had = at(old, kind).as_object().into_iter().flatten();
-        if had.map(|(name, _)| name).any(|name| at(resources.value, kind).get(name).is_none()) {
-            errors.push(resources.at(kind).forbidden(words));
+        let list = resources.at(kind);
+        if members(old, kind).any(|(name, _)| list.value.get(name).is_none()) {
+            errors.push(list.forbidden(words));
         }
-    }
-    if fixed(container.value) != fixed(was) {
-        let whole = Node::root(container.value);
-        errors.push(crate::field::FieldError {
-            field: "spec".into(),
-            ..whole.forbidden("only cpu and memory resources are mutable")
-        });
     }
 }
 
 /// A container without what may change about it.
 fn fixed(container: &Value) -> Value {
     let mut fixed = container.clone();
+    remove(&mut fixed, "resizePolicy");
     if let Some(resources) = fixed.get_mut("resources") {
         for kind in ["limits", "requests"] {
             if let Some(list) = resources.get_mut(kind).and_then(Value::as_object_mut) {
@@ -145,12 +149,13 @@ fn fixed(container: &Value) -> Value {
 }
 
 fn ephemeral(pod: &Node<'_, '_>, old: &Value, errors: &mut Errors) {
-    let spec = pod.at("spec");
+    super::validate(pod, errors);
+    annotations::update(&pod.at("metadata.annotations"), at(old, "metadata.annotations"), errors);
     if is_mirror(old) {
-        return errors.push(pod.forbidden("static pods do not support ephemeral containers"));
+        return alone(pod, "static pods do not support ephemeral containers", errors);
     }
-    containers::ephemeral(&spec, errors);
-    let containers = spec.at("ephemeralContainers");
+    let containers = pod.at("spec");
+    let containers = containers.at("ephemeralContainers");
     for was in list(old, "spec.ephemeralContainers") {
         let name = text(was, "name");
         match containers.list().iter().find(|container| text(container, "name") == name) {
@@ -180,8 +185,10 @@ mod tests {
 
     #[expect(clippy::needless_pass_by_value, reason = "cases read best as literals")]
     fn pod(resources: Value) -> Value {
-        json!({"metadata": {"name": "p"}, "status": {"qosClass": "Burstable"}, "spec": {"containers": [
-            {"name": "a", "image": "i", "terminationMessagePolicy": "File", "imagePullPolicy": "Always", "resources": resources}]}})
+        let mut pod = json!({"metadata": {"name": "p"}, "status": {"qosClass": "Burstable"}, "spec": {"containers": [
+            {"name": "a", "image": "i", "terminationMessagePolicy": "File", "imagePullPolicy": "Always", "resources": resources}]}});
+        super::super::defaults::pod(&mut pod);
+        pod
     }
 
     #[test]
@@ -231,8 +238,8 @@ mod tests {
             errors,
             [
                 "spec.ephemeralContainers[0].name: Duplicate value: \"a\"",
-                "spec.ephemeralContainers[0].ports: Forbidden: cannot be set for an Ephemeral Container",
                 "spec.ephemeralContainers[0].targetContainerName: Not found: \"none\"",
+                "spec.ephemeralContainers[0].ports: Forbidden: cannot be set for an Ephemeral Container",
             ]
         );
     }

@@ -4,20 +4,17 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::spec::{choice, optional_choice};
+use super::spec::{one_of, optional};
 use crate::field::{Errors, Node};
 use crate::metadata::validate_label_key;
+use crate::value::{at, list, members, text};
 use crate::{names, selector_rules};
 
-pub(super) fn validate(spec: &Node<'_, '_>, errors: &mut Errors) {
-    node_affinity(&spec.at("affinity.nodeAffinity"), errors);
-    for kind in ["affinity.podAffinity", "affinity.podAntiAffinity"] {
-        pod_affinity(&spec.at(kind), errors);
+pub(super) fn affinity(affinity: &Node<'_, '_>, errors: &mut Errors) {
+    node_affinity(&affinity.at("nodeAffinity"), errors);
+    for kind in ["podAffinity", "podAntiAffinity"] {
+        pod_affinity(&affinity.at(kind), errors);
     }
-    for toleration in spec.at("tolerations").items() {
-        tolerate(&toleration, errors);
-    }
-    spread(&spec.at("topologySpreadConstraints"), errors);
 }
 
 fn node_affinity(affinity: &Node<'_, '_>, errors: &mut Errors) {
@@ -27,30 +24,41 @@ fn node_affinity(affinity: &Node<'_, '_>, errors: &mut Errors) {
     }
     for preferred in affinity.at("preferredDuringSchedulingIgnoredDuringExecution").items() {
         weight(&preferred, errors);
-        node_selector_term(&preferred.at("preference"), errors);
+        node_selector_term(&preferred.at("preference"), Values::AsTheyAre, errors);
     }
+}
+
+/// Whether the values of a node selector must be such that a label can have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Values {
+    OfLabels,
+    /// A wish that nothing fulfils does no harm.
+    AsTheyAre,
 }
 
 /// The terms of a node selector: at least one.
 pub(in crate::kinds) fn node_selector(selector: &Node<'_, '_>, errors: &mut Errors) {
     let terms = selector.at("nodeSelectorTerms");
     if terms.list().is_empty() {
-        errors.push(terms.required("must have at least one node selector term"));
+        return errors.push(terms.required("must have at least one node selector term"));
     }
     for term in terms.items() {
-        node_selector_term(&term, errors);
+        node_selector_term(&term, Values::OfLabels, errors);
     }
 }
 
-fn node_selector_term(term: &Node<'_, '_>, errors: &mut Errors) {
+fn node_selector_term(term: &Node<'_, '_>, values: Values, errors: &mut Errors) {
     for expression in term.at("matchExpressions").items() {
         node_requirement(&expression, errors);
         validate_label_key(&expression.at("key"), expression.at("key").text(), errors);
+        if values == Values::OfLabels {
+            expression.at("values").items().for_each(|value| value.check(names::label_value, errors));
+        }
     }
     for field in term.at("matchFields").items() {
         let (key, operator) = (field.at("key"), field.at("operator"));
         if !matches!(operator.text(), "In" | "NotIn") {
-            errors.push(operator.invalid("not a valid selector operator"));
+            errors.push(operator.invalid_as(operator.text(), "not a valid selector operator"));
         } else if field.at("values").list().len() != 1 {
             errors.push(field.at("values").required(
                 "must be only one value when `operator` is 'In' or 'NotIn' for node field selector",
@@ -58,6 +66,8 @@ fn node_selector_term(term: &Node<'_, '_>, errors: &mut Errors) {
         }
         if key.text() != "metadata.name" {
             errors.push(key.invalid_as(key.text(), "not a valid field selector key"));
+        } else {
+            field.at("values").items().for_each(|name| name.check(names::subdomain, errors));
         }
     }
 }
@@ -84,7 +94,7 @@ fn node_requirement(requirement: &Node<'_, '_>, errors: &mut Errors) {
 fn weight(preferred: &Node<'_, '_>, errors: &mut Errors) {
     let weight = preferred.at("weight");
     if !(1..=100).contains(&weight.int().unwrap_or_default()) {
-        errors.push(weight.invalid("must be in the range 1-100"));
+        errors.push(weight.invalid_as(weight.int().unwrap_or_default(), "must be in the range 1-100"));
     }
 }
 
@@ -102,9 +112,9 @@ fn pod_affinity_term(term: &Node<'_, '_>, errors: &mut Errors) {
     selector_rules::validate(&term.at("labelSelector"), errors);
     selector_rules::validate(&term.at("namespaceSelector"), errors);
     for namespace in term.at("namespaces").items() {
-        errors
-            .extend(names::dns_label(namespace.text()).into_iter().map(|problem| namespace.invalid(problem)));
+        namespace.named(term.path.field("namespace")).check(names::dns_label, errors);
     }
+    label_keys(term, errors);
     let key = term.at("topologyKey");
     if key.text().is_empty() {
         errors.push(key.required("can not be empty"));
@@ -112,11 +122,41 @@ fn pod_affinity_term(term: &Node<'_, '_>, errors: &mut Errors) {
     validate_label_key(&key, key.text(), errors);
 }
 
+/// Labels of the pod itself that another must have, or must not have, with the same value.
+fn label_keys(term: &Node<'_, '_>, errors: &mut Errors) {
+    let (same, other) = (term.at("matchLabelKeys"), term.at("mismatchLabelKeys"));
+    let selector = term.at("labelSelector");
+    for keys in [&same, &other].into_iter().filter(|keys| !keys.list().is_empty()) {
+        match selector.is_set() {
+            false => errors.push(keys.forbidden("must not be specified when labelSelector is not set")),
+            true => keys.items().for_each(|key| key.check(names::qualified_name, errors)),
+        }
+    }
+    // The key's own expression is made when the pod is: another one about the same key cannot be meant.
+    let mut selected: BTreeSet<&str> =
+        members(selector.value, "matchLabels").map(|(key, _)| key.as_str()).collect();
+    for expression in list(selector.value, "matchExpressions") {
+        let key = text(expression, "key");
+        let position = same.list().iter().position(|same| same == key);
+        if let Some(position) = position.filter(|_| selected.contains(key)) {
+            let at = Node { value: selector.value, path: term.path.index(position) };
+            errors.push(at.invalid_as(key, "exists in both matchLabelKeys and labelSelector"));
+        }
+        selected.insert(key);
+    }
+    for key in same.items().filter(|key| other.list().contains(key.value)) {
+        errors.push(key.invalid("exists in both matchLabelKeys and mismatchLabelKeys"));
+    }
+}
+
+pub(super) fn tolerations(tolerations: &Node<'_, '_>, errors: &mut Errors) {
+    tolerations.items().for_each(|toleration| tolerate(&toleration, errors));
+}
+
 fn tolerate(toleration: &Node<'_, '_>, errors: &mut Errors) {
     let (key, operator, effect) = (toleration.at("key"), toleration.at("operator"), toleration.at("effect"));
-    if !key.text().is_empty() {
-        validate_label_key(&key, key.text(), errors);
-    } else if operator.text() != "Exists" {
+    key.check_given(names::qualified_name, errors);
+    if key.text().is_empty() && operator.text() != "Exists" {
         errors.push(operator.invalid_as(
             operator.text(),
             "operator must be Exists when `key` is empty, which means \"match all values and all keys\"",
@@ -127,7 +167,17 @@ fn tolerate(toleration: &Node<'_, '_>, errors: &mut Errors) {
             effect.invalid_as(effect.text(), "effect must be 'NoExecute' when `tolerationSeconds` is set"),
         );
     }
-    let value = toleration.at("value");
+    operand(toleration, errors);
+    if !effect.text().is_empty() {
+        one_of(&effect, EFFECTS, errors);
+    }
+}
+
+pub(in crate::kinds) const EFFECTS: &[&str] = &["NoSchedule", "PreferNoSchedule", "NoExecute"];
+
+/// The value a toleration compares with.
+fn operand(toleration: &Node<'_, '_>, errors: &mut Errors) {
+    let (operator, value) = (toleration.at("operator"), toleration.at("value"));
     match operator.text() {
         "Equal" | "" => {
             let problems = names::label_value(value.text());
@@ -135,60 +185,80 @@ fn tolerate(toleration: &Node<'_, '_>, errors: &mut Errors) {
                 errors.push(operator.invalid_as(value.text(), problems.join(";")));
             }
         }
-        "Exists" => {
-            if !value.text().is_empty() {
-                errors.push(
-                    operator.invalid_as(
-                        toleration.value.clone(),
-                        "value must be empty when `operator` is 'Exists'",
-                    ),
-                );
-            }
+        "Exists" if !value.text().is_empty() => {
+            let detail = "value must be empty when `operator` is 'Exists'";
+            errors.push(operator.invalid_as(value.text(), detail));
         }
-        _ => errors.push(operator.unsupported(&["Equal", "Exists"])),
-    }
-    if !effect.text().is_empty() {
-        choice(&effect, &["NoSchedule", "PreferNoSchedule", "NoExecute"], errors);
+        "Exists" => {}
+        "Gt" | "Lt" => value.check(names::decimal_integer, errors),
+        _ => errors.push(operator.unsupported(&["Equal", "Exists", "Lt", "Gt"])),
     }
 }
 
-fn spread(constraints: &Node<'_, '_>, errors: &mut Errors) {
-    let mut seen = BTreeSet::new();
-    for constraint in constraints.items() {
+const UNSATISFIABLE: &[&str] = &["DoNotSchedule", "ScheduleAnyway"];
+
+pub(super) fn spread(constraints: &Node<'_, '_>, errors: &mut Errors) {
+    let kind = |constraint: &Value| {
+        (text(constraint, "topologyKey").to_owned(), text(constraint, "whenUnsatisfiable").to_owned())
+    };
+    for (index, constraint) in constraints.items().enumerate() {
         let (skew, key) = (constraint.at("maxSkew"), constraint.at("topologyKey"));
         if skew.int().unwrap_or_default() <= 0 {
-            errors.push(skew.invalid_as(skew.int().unwrap_or_default(), "must be greater than zero"));
+            errors.push(skew.invalid_as(skew.int().unwrap_or_default(), POSITIVE));
         }
-        match key.text() {
-            "" => errors.push(key.required("can not be empty")),
-            text => validate_label_key(&key, text, errors),
+        if key.text().is_empty() {
+            errors.push(key.required("can not be empty"));
         }
         let when = constraint.at("whenUnsatisfiable");
-        if !matches!(when.text(), "DoNotSchedule" | "ScheduleAnyway") {
-            errors.push(when.unsupported(&["DoNotSchedule", "ScheduleAnyway"]));
-        }
-        if !seen.insert((key.text(), when.text())) {
-            errors.push(constraint.duplicate_as(format!("{{{}, {}}}", key.text(), when.text())));
+        one_of(&when, UNSATISFIABLE, errors);
+        let rest = constraints.list().iter().skip(index + 1);
+        if rest.map(kind).any(|other| other == kind(constraint.value)) {
+            let pair = constraint.at("{topologyKey, whenUnsatisfiable}");
+            errors.push(pair.duplicate_as(format!("{{{}, {}}}", key.text(), when.text())));
         }
         min_domains(&constraint, when.text(), errors);
         for policy in ["nodeAffinityPolicy", "nodeTaintsPolicy"] {
-            optional_choice(&constraint.at(policy), &["Honor", "Ignore"], errors);
+            optional(&constraint.at(policy), &["Honor", "Ignore"], errors);
         }
+        spread_keys(&constraint, errors);
         selector_rules::validate(&constraint.at("labelSelector"), errors);
     }
 }
 
+const POSITIVE: &str = "must be greater than zero";
+
 fn min_domains(constraint: &Node<'_, '_>, when: &str, errors: &mut Errors) {
     let domains = constraint.at("minDomains");
-    match domains.value {
-        Value::Null => {}
-        _ if domains.int().unwrap_or_default() <= 0 => {
-            errors.push(domains.invalid("must be greater than zero"));
-        }
-        _ if when != "DoNotSchedule" => errors.push(
+    if !domains.is_set() {
+        return;
+    }
+    if domains.int().unwrap_or_default() <= 0 {
+        errors.push(domains.invalid(POSITIVE));
+    }
+    if when != "DoNotSchedule" {
+        errors.push(
             domains
                 .invalid(format!("can only use minDomains if whenUnsatisfiable=DoNotSchedule, not {when}")),
-        ),
-        _ => {}
+        );
+    }
+}
+
+fn spread_keys(constraint: &Node<'_, '_>, errors: &mut Errors) {
+    let (keys, selector) = (constraint.at("matchLabelKeys"), constraint.at("labelSelector"));
+    if keys.list().is_empty() {
+        return;
+    }
+    if !selector.is_set() {
+        errors.push(keys.forbidden("must not be specified when labelSelector is not set"));
+    }
+    let selected = |key: &str| {
+        at(selector.value, "matchLabels").get(key).is_some()
+            || list(selector.value, "matchExpressions").iter().any(|one| text(one, "key") == key)
+    };
+    for key in keys.items() {
+        key.check(names::qualified_name, errors);
+        if selected(key.text()) {
+            errors.push(key.invalid("exists in both matchLabelKeys and labelSelector"));
+        }
     }
 }

@@ -1,14 +1,15 @@
 //! Probes and life-cycle hooks.
 
-use super::spec::choice;
+use super::spec::one_of;
 use crate::field::{Errors, Node};
 use crate::names;
 
-pub(super) fn of_container(container: &Node<'_, '_>, errors: &mut Errors) {
+/// The hooks and probes of a container that is given `grace` seconds to end.
+pub(super) fn of_container(container: &Node<'_, '_>, grace: Option<i64>, errors: &mut Errors) {
     for hook in ["lifecycle.postStart", "lifecycle.preStop"] {
         let hook = container.at(hook);
         if hook.is_set() {
-            handler(&hook, &["exec", "httpGet", "tcpSocket", "sleep"], errors);
+            handler(&hook, &["exec", "httpGet", "tcpSocket", "sleep"], grace, errors);
         }
     }
     for name in ["livenessProbe", "readinessProbe", "startupProbe"] {
@@ -27,13 +28,13 @@ fn only_for(name: &str, probe: &Node<'_, '_>, errors: &mut Errors) {
         if grace.is_set() {
             errors.push(grace.invalid("must not be set for readinessProbes"));
         }
-    } else if successes.int().is_some_and(|successes| successes != 1) {
-        errors.push(successes.invalid("must be 1"));
+    } else if successes.int() != Some(1) {
+        errors.push(successes.invalid_as(successes.int().unwrap_or_default(), "must be 1"));
     }
 }
 
 fn validate(probe: &Node<'_, '_>, errors: &mut Errors) {
-    handler(probe, &["exec", "httpGet", "tcpSocket", "grpc"], errors);
+    handler(probe, &["exec", "httpGet", "tcpSocket", "grpc"], None, errors);
     for field in
         ["initialDelaySeconds", "timeoutSeconds", "periodSeconds", "successThreshold", "failureThreshold"]
     {
@@ -48,44 +49,52 @@ fn validate(probe: &Node<'_, '_>, errors: &mut Errors) {
     }
 }
 
-fn handler(owner: &Node<'_, '_>, kinds: &[&str], errors: &mut Errors) {
+fn handler(owner: &Node<'_, '_>, kinds: &[&str], grace: Option<i64>, errors: &mut Errors) {
     let mut handlers = kinds.iter().filter(|kind| owner.at(kind).is_set());
     let Some(kind) = handlers.next() else {
         return errors.push(owner.required("must specify a handler type"));
     };
-    for another in handlers {
-        errors.push(owner.at(another).forbidden("may not specify more than 1 handler type"));
-    }
     let action = owner.at(kind);
     match *kind {
-        "exec" if action.at("command").list().is_empty() => {
-            errors.push(action.at("command").required(""));
-        }
+        "exec" => action.at("command").require(errors),
         "httpGet" => http_get(&action, errors),
         "grpc" | "tcpSocket" => port(&action.at("port"), errors),
+        "sleep" => sleep(&action, grace, errors),
         _ => {}
+    }
+    for another in handlers {
+        errors.push(owner.at(another).forbidden("may not specify more than 1 handler type"));
     }
 }
 
 fn http_get(action: &Node<'_, '_>, errors: &mut Errors) {
-    if action.at("path").text().is_empty() {
-        errors.push(action.at("path").required(""));
-    }
+    action.at("path").require(errors);
     port(&action.at("port"), errors);
-    choice(&action.at("scheme"), &["HTTP", "HTTPS"], errors);
-    for header in action.at("httpHeaders").items() {
-        let name = header.at("name");
-        errors.extend(
-            names::header_name(name.text()).into_iter().map(|problem| name.invalid_as(name.text(), problem)),
-        );
+    one_of(&action.at("scheme"), &["HTTP", "HTTPS"], errors);
+    let headers = action.at("httpHeaders");
+    for header in headers.items() {
+        header.at("name").named(headers.path).check(names::header_name, errors);
+    }
+}
+
+fn sleep(action: &Node<'_, '_>, grace: Option<i64>, errors: &mut Errors) {
+    let seconds = action.at("seconds").int().unwrap_or_default();
+    if let Some(grace) = grace.filter(|grace| seconds < 0 || seconds > *grace) {
+        errors.push(action.invalid_as(
+            seconds,
+            format!("must be non-negative and less than terminationGracePeriodSeconds ({grace})"),
+        ));
     }
 }
 
 /// A number or the name of a port.
 pub(in crate::kinds) fn port(port: &Node<'_, '_>, errors: &mut Errors) {
-    let problems = match port.value.as_str() {
-        Some(name) => names::port_name(name),
-        None => names::port_number(port.int().unwrap_or_default()),
-    };
-    errors.extend(problems.into_iter().map(|problem| port.invalid(problem)));
+    match port.value.as_str() {
+        Some(_) => port.check(names::port_name, errors),
+        None => {
+            let number = port.int().unwrap_or_default();
+            let problems = names::port_number(number).into_iter();
+            errors.extend(problems.map(|problem| port.invalid_as(number, problem)));
+        }
+    }
 }

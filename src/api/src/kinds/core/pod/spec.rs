@@ -2,137 +2,152 @@
 
 use std::collections::BTreeSet;
 
-use super::{containers, placement, resources, security, volumes};
+use super::volumes::Volumes;
+use super::{claims, containers, dns, os, placement, resources, security, volumes};
 use crate::field::{Errors, Node};
 use crate::metadata::validate_labels;
 use crate::names;
 
 const DNS_POLICIES: &[&str] = &["ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"];
+/// Linux takes no longer host name.
+const HOST_NAME_MAX: usize = 64;
 
-pub(super) fn validate(spec: &Node<'_, '_>, errors: &mut Errors) {
-    let volumes = volumes::validate(&spec.at("volumes"), errors);
-    containers::validate(spec, &volumes, errors);
+/// Whose spec it is: more is asked of a pod than of the template of one.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Owner<'v> {
+    /// A pod of this name.
+    Pod(&'v str),
+    Template,
+}
+
+/// What the spec says that its containers are held against.
+#[derive(Debug)]
+pub(super) struct Around<'v> {
+    pub(super) volumes: Volumes<'v>,
+    /// The names of the resource claims that containers may refer to.
+    pub(super) claims: BTreeSet<&'v str>,
+    pub(super) grace: Option<i64>,
+    pub(super) restart_policy: &'v str,
+    pub(super) host_users: bool,
+}
+
+pub(super) fn validate<'v>(spec: &Node<'v, '_>, owner: Owner<'v>, errors: &mut Errors) {
+    let grace = spec.at("terminationGracePeriodSeconds");
+    if !grace.is_set() {
+        errors.push(grace.required(""));
+    }
+    let around = Around {
+        volumes: volumes::validate(&spec.at("volumes"), owner, errors),
+        claims: claims::names(&spec.at("resourceClaims")),
+        grace: grace.int(),
+        restart_policy: spec.at("restartPolicy").text(),
+        host_users: spec.at("hostUsers").value != &serde_json::Value::Bool(false),
+    };
+    claims::validate(&spec.at("resourceClaims"), errors);
+    containers::validate(spec, &around, errors);
+    resources::of_pod(spec, errors);
+    containers::host_network(spec, owner, errors);
     choice(&spec.at("restartPolicy"), &["Always", "OnFailure", "Never"], errors);
     choice(&spec.at("dnsPolicy"), DNS_POLICIES, errors);
-    dns_config(spec, errors);
     validate_labels(&spec.at("nodeSelector"), errors);
-    security::pod(&spec.at("securityContext"), errors);
-    placement::validate(spec, errors);
+    security::pod(spec, errors);
+    placement::affinity(&spec.at("affinity"), errors);
+    dns::config(spec, errors);
+    gates(spec, errors);
+    placement::spread(&spec.at("topologySpreadConstraints"), errors);
+    os::host_process(spec, errors);
+    host_users(spec, &around, errors);
     names_of_others(spec, errors);
     host_names(spec, errors);
-    numbers(spec, errors);
-    resources::resource_list(&spec.at("overhead"), errors);
-    readiness_and_scheduling_gates(spec, errors);
+    placement::tolerations(&spec.at("tolerations"), errors);
+    dns::aliases(&spec.at("hostAliases"), errors);
+    classes(spec, errors);
+    resources::overhead(&spec.at("overhead"), errors);
+    os::validate(spec, errors);
 }
 
 /// A field that must hold one of the given words.
 pub(super) fn choice(field: &Node<'_, '_>, words: &[&str], errors: &mut Errors) {
     match field.text() {
         "" => errors.push(field.required("")),
-        word if !words.contains(&word) => errors.push(field.unsupported(words)),
-        _ => {}
+        _ => one_of(field, words, errors),
     }
 }
 
-/// [`choice`] for fields that may be left out.
-pub(super) fn optional_choice(field: &Node<'_, '_>, words: &[&str], errors: &mut Errors) {
+/// A field that holds one of the given words, where nothing at all is no word either.
+pub(super) fn one_of(field: &Node<'_, '_>, words: &[&str], errors: &mut Errors) {
+    if !words.contains(&field.text()) {
+        errors.push(field.unsupported(words));
+    }
+}
+
+/// [`one_of`] for fields that may be left out.
+pub(super) fn optional(field: &Node<'_, '_>, words: &[&str], errors: &mut Errors) {
     if field.is_set() {
-        choice(field, words, errors);
+        one_of(field, words, errors);
+    }
+}
+
+/// Users of its own do not go with the host's other namespaces.
+fn host_users(spec: &Node<'_, '_>, around: &Around<'_>, errors: &mut Errors) {
+    if around.host_users {
+        return;
+    }
+    for (field, shown) in [("hostNetwork", "hostNetwork"), ("hostPID", "HostPID"), ("hostIPC", "HostIPC")] {
+        if spec.at(field).flag() {
+            errors.push(spec.at(shown).forbidden("when `pod.Spec.HostUsers` is false"));
+        }
     }
 }
 
 fn names_of_others(spec: &Node<'_, '_>, errors: &mut Errors) {
-    for name in ["serviceAccountName", "nodeName", "priorityClassName", "runtimeClassName"] {
-        let name = spec.at(name);
-        if !name.text().is_empty() {
-            errors.extend(names::subdomain(name.text()).into_iter().map(|problem| name.invalid(problem)));
-        }
-    }
-    for secret in spec.at("imagePullSecrets").items() {
-        if secret.at("name").text().is_empty() {
-            errors.push(secret.at("name").required(""));
-        }
-    }
-    optional_choice(&spec.at("preemptionPolicy"), &["PreemptLowerPriority", "Never"], errors);
-    optional_choice(&spec.at("os.name"), &["linux", "windows"], errors);
-}
-
-fn host_names(spec: &Node<'_, '_>, errors: &mut Errors) {
-    for name in ["hostname", "subdomain"] {
-        let name = spec.at(name);
-        if !name.text().is_empty() {
-            errors.extend(names::dns_label(name.text()).into_iter().map(|problem| name.invalid(problem)));
-        }
-    }
-    for alias in spec.at("hostAliases").items() {
-        let ip = alias.at("ip");
-        if ip.text().parse::<std::net::IpAddr>().is_err() {
-            errors.push(ip.invalid_as(ip.text(), IP));
-        }
-        for name in alias.at("hostnames").items() {
-            errors.extend(names::subdomain(name.text()).into_iter().map(|problem| name.invalid(problem)));
-        }
-    }
-}
-
-pub(in crate::kinds) const IP: &str = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)";
-
-fn numbers(spec: &Node<'_, '_>, errors: &mut Errors) {
+    spec.at("serviceAccountName").check_given(names::subdomain, errors);
+    spec.at("nodeName").check_given(names::subdomain, errors);
     let deadline = spec.at("activeDeadlineSeconds");
     if deadline.int().is_some_and(|seconds| !(1..=i64::from(i32::MAX)).contains(&seconds)) {
         errors.push(deadline.invalid(names::range(1, i64::from(i32::MAX))));
     }
-    let context =
-        |field: &str| spec.value.get(field).and_then(serde_json::Value::as_bool).unwrap_or_default();
-    if context("hostPID") && context("shareProcessNamespace") {
-        let share = spec.at("shareProcessNamespace");
-        errors.push(share.invalid("ShareProcessNamespace and HostPID cannot both be enabled"));
-    }
 }
 
-fn dns_config(spec: &Node<'_, '_>, errors: &mut Errors) {
-    let config = spec.at("dnsConfig");
-    let servers = config.at("nameservers");
-    if spec.at("dnsPolicy").text() == "None" {
-        if !config.is_set() {
-            errors.push(config.required("must provide `dnsConfig` when `dnsPolicy` is None"));
-        } else if servers.list().is_empty() {
-            errors
-                .push(servers.required("must provide at least one DNS nameserver when `dnsPolicy` is None"));
+fn host_names(spec: &Node<'_, '_>, errors: &mut Errors) {
+    spec.at("hostname").check_given(names::dns_label, errors);
+    spec.at("subdomain").check_given(names::dns_label, errors);
+    let own = spec.at("hostnameOverride");
+    if own.text().is_empty() {
+        return;
+    }
+    own.check(names::subdomain, errors);
+    if own.text().len() > HOST_NAME_MAX {
+        errors.push(own.too_long(HOST_NAME_MAX));
+    }
+    for field in ["setHostnameAsFQDN", "hostNetwork"] {
+        let field = spec.at(field);
+        if field.flag() {
+            errors.push(field.forbidden("may not be true when `hostnameOverride` is set"));
         }
     }
-    if servers.list().len() > 3 {
-        errors.push(servers.invalid("must not have more than 3 nameservers"));
+}
+
+fn classes(spec: &Node<'_, '_>, errors: &mut Errors) {
+    spec.at("priorityClassName").check_given(names::subdomain, errors);
+    let runtime = spec.at("runtimeClassName");
+    if runtime.is_set() {
+        runtime.check(names::subdomain, errors);
     }
-    for server in servers.items().filter(|server| server.text().parse::<std::net::IpAddr>().is_err()) {
-        errors.push(server.invalid(IP));
-    }
-    let searches = config.at("searches");
-    if searches.list().len() > 32 {
-        errors.push(searches.invalid("must not have more than 32 search paths"));
-    }
-    for option in config.at("options").items().filter(|option| option.at("name").text().is_empty()) {
-        errors.push(option.required("must not be empty"));
+    let preemption = spec.at("preemptionPolicy");
+    if preemption.is_set() {
+        choice(&preemption, &["PreemptLowerPriority", "Never"], errors);
     }
 }
 
-fn readiness_and_scheduling_gates(spec: &Node<'_, '_>, errors: &mut Errors) {
+fn gates(spec: &Node<'_, '_>, errors: &mut Errors) {
     for gate in spec.at("readinessGates").items() {
-        let kind = gate.at("conditionType");
-        errors.extend(
-            names::qualified_name(kind.text())
-                .into_iter()
-                .map(|problem| kind.invalid_as(kind.text(), problem)),
-        );
+        gate.at("conditionType").check(names::qualified_name, errors);
     }
     let mut seen = BTreeSet::new();
     for gate in spec.at("schedulingGates").items() {
         let name = gate.at("name");
-        errors.extend(
-            names::qualified_name(name.text())
-                .into_iter()
-                .map(|problem| gate.invalid_as(name.text(), problem)),
-        );
+        name.named(gate.path).check(names::qualified_name, errors);
         if !seen.insert(name.text()) {
             errors.push(gate.duplicate_as(name.text()));
         }

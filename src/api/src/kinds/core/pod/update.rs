@@ -1,15 +1,18 @@
 //! What may change about a pod that exists: very little.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use super::annotations;
 use crate::field::{Errors, Node};
-use crate::value::{at, items_mut, list, replace};
+use crate::names;
+use crate::value::{at, is_zero, items_mut, list, members, replace, text};
 
 const IMMUTABLE: &str = "pod updates may not change fields other than `spec.containers[*].image`,\
 `spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),\
 `spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)";
 
 pub(super) fn validate(new: &Node<'_, '_>, old: &Value, errors: &mut Errors) {
+    annotations::update(&new.at("metadata.annotations"), at(old, "metadata.annotations"), errors);
     let (spec, old) = (new.at("spec"), at(old, "spec"));
     for kind in ["containers", "initContainers"] {
         let containers = spec.at(kind);
@@ -17,25 +20,34 @@ pub(super) fn validate(new: &Node<'_, '_>, old: &Value, errors: &mut Errors) {
             return errors.push(containers.forbidden("pod updates may not add or remove containers"));
         }
     }
-    deadline(&spec.at("activeDeadlineSeconds"), at(old, "activeDeadlineSeconds"), errors);
+    if !deadline(&spec.at("activeDeadlineSeconds"), at(old, "activeDeadlineSeconds"), errors) {
+        return;
+    }
     tolerations(&spec.at("tolerations"), list(old, "tolerations"), errors);
     gates(&spec.at("schedulingGates"), list(old, "schedulingGates"), errors);
-    if let Some(changed) = difference(spec.value, old) {
-        errors.push(spec.forbidden(format!("{IMMUTABLE}\n{changed}")));
+    if spec.value != old {
+        others(&spec, old, errors);
     }
 }
 
-/// A deadline may be set, or made earlier.
-fn deadline(new: &Node<'_, '_>, old: &Value, errors: &mut Errors) {
+/// A deadline may be set, or made earlier. Says whether the other rules have something to add.
+fn deadline(new: &Node<'_, '_>, old: &Value, errors: &mut Errors) -> bool {
+    const MAX: i64 = i32::MAX as i64;
     match (new.int(), old.as_i64()) {
-        (Some(new_seconds), Some(old)) if new_seconds > old => {
+        (Some(seconds), _) if !(0..=MAX).contains(&seconds) => {
+            errors.push(new.invalid(names::range(0, MAX)));
+            return false;
+        }
+        (Some(seconds), Some(old)) if seconds > old => {
             errors.push(new.invalid("must be less than or equal to previous value"));
+            return false;
         }
         (None, Some(_)) => {
             errors.push(new.invalid_as(Value::Null, "must not update from a positive integer to nil value"));
         }
         _ => {}
     }
+    true
 }
 
 fn tolerations(new: &Node<'_, '_>, old: &[Value], errors: &mut Errors) {
@@ -49,38 +61,84 @@ fn tolerations(new: &Node<'_, '_>, old: &[Value], errors: &mut Errors) {
 }
 
 fn gates(new: &Node<'_, '_>, old: &[Value], errors: &mut Errors) {
-    if let Some(gate) = new.list().iter().find(|gate| !old.contains(gate)) {
-        let name = gate.get("name").and_then(Value::as_str).unwrap_or_default();
-        errors
-            .push(new.forbidden(format!("only deletion is allowed, but found new scheduling gate '{name}'")));
+    for gate in new.items() {
+        let name = gate.at("name");
+        if !old.iter().any(|old| text(old, "name") == name.text()) {
+            errors.push(name.forbidden(format!(
+                "only deletion is allowed, but found new scheduling gate '{}'",
+                name.text()
+            )));
+        }
     }
 }
 
-/// The fields that changed beyond those that may, as lines of a diff.
-fn difference(new: &Value, old: &Value) -> Option<String> {
-    let mut munged = new.clone();
+/// A pod that is not yet considered for scheduling may be steered more narrowly; nothing else may change.
+fn others(spec: &Node<'_, '_>, old: &Value, errors: &mut Errors) {
+    let mut munged = spec.value.clone();
     for kind in ["containers", "initContainers"] {
         for (container, old) in items_mut(&mut munged, kind).zip(list(old, kind)) {
             replace(container, "image", old.get("image").cloned());
         }
     }
-    let gated = !list(old, "schedulingGates").is_empty();
     for field in ["activeDeadlineSeconds", "tolerations", "schedulingGates"] {
         replace(&mut munged, field, old.get(field).cloned());
     }
-    if gated {
-        // A pod that is not yet considered for scheduling may still be steered.
-        for field in ["nodeSelector", "affinity"] {
-            replace(&mut munged, field, old.get(field).cloned());
-        }
-    }
     let grace = "terminationGracePeriodSeconds";
-    if at(old, grace).as_i64().is_some_and(|seconds| seconds < 0) && at(new, grace) == 1 {
+    if at(old, grace).as_i64().is_some_and(|seconds| seconds < 0) && at(spec.value, grace) == 1 {
         replace(&mut munged, grace, old.get(grace).cloned());
     }
-    (munged != *old).then(|| changes(&munged, old))
+    if !list(old, "schedulingGates").is_empty() {
+        steering(spec, old, errors);
+        replace(&mut munged, "nodeSelector", old.get("nodeSelector").cloned());
+        keep_node_affinity(&mut munged, old);
+    }
+    if munged != *old {
+        errors.push(spec.forbidden(format!("{IMMUTABLE}\n{}", changes(&munged, old))));
+    }
 }
 
+const NODE_TERMS: &str =
+    "affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms";
+
+fn steering(spec: &Node<'_, '_>, old: &Value, errors: &mut Errors) {
+    let selector = spec.at("nodeSelector");
+    if members(old, "nodeSelector").any(|(key, value)| selector.value.get(key) != Some(value)) {
+        let detail = "only additions to spec.nodeSelector are allowed (no mutations or deletions)";
+        errors.push(selector.invalid(detail));
+    }
+    let (terms, was) = (spec.at(NODE_TERMS), list(old, NODE_TERMS));
+    if !was.is_empty() && was.len() != terms.list().len() {
+        let detail = "no additions/deletions to non-empty NodeSelectorTerms list are allowed";
+        return errors.push(terms.invalid(detail));
+    }
+    for (term, was) in terms.items().zip(was) {
+        if !only_adds(term.value, was) {
+            errors.push(term.invalid("only additions are allowed (no mutations or deletions)"));
+        }
+    }
+}
+
+/// Whether a term asks for all it asked for before; one that asked for nothing matches nothing, and stays so.
+fn only_adds(new: &Value, old: &Value) -> bool {
+    const KINDS: [&str; 2] = ["matchExpressions", "matchFields"];
+    let is_empty = |term: &Value| KINDS.iter().all(|kind| list(term, kind).is_empty());
+    (!is_empty(old) || is_empty(new)) && KINDS.iter().all(|kind| list(new, kind).starts_with(list(old, kind)))
+}
+
+fn keep_node_affinity(munged: &mut Value, old: &Value) {
+    let was = at(old, "affinity.nodeAffinity");
+    match munged.get_mut("affinity").filter(|affinity| !affinity.is_null()) {
+        Some(affinity) => replace(affinity, "nodeAffinity", Some(was.clone()).filter(|was| !was.is_null())),
+        None if was.is_null() => return,
+        None => replace(munged, "affinity", Some(json!({"nodeAffinity": was}))),
+    }
+    // One that says nothing any more is as good as none.
+    if at(old, "affinity").is_null() && is_zero(at(munged, "affinity")) {
+        replace(munged, "affinity", old.get("affinity").cloned());
+    }
+}
+
+/// What differs, as lines of a diff.
 fn changes(new: &Value, old: &Value) -> String {
     let empty = Value::Object(serde_json::Map::new());
     let mut both = old.clone();
@@ -101,50 +159,4 @@ fn changes(new: &Value, old: &Value) -> String {
         }
     }
     lines.join("\n")
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[expect(clippy::needless_pass_by_value, reason = "cases read best as literals")]
-    fn found(new: Value, old: Value) -> Vec<String> {
-        let mut errors = Errors::new();
-        let new = json!({"spec": new});
-        validate(&Node::root(&new), &json!({"spec": old}), &mut errors);
-        errors.iter().map(ToString::to_string).collect()
-    }
-
-    #[test]
-    fn images_may_change_and_little_else() {
-        let pod = |image: &str, node: &str| json!({"containers": [{"name": "a", "image": image}], "nodeName": node});
-        assert_eq!(found(pod("b", "n"), pod("a", "n")), [""; 0]);
-        let errors = found(pod("b", "m"), pod("a", "n"));
-        assert_eq!(errors.len(), 1);
-        assert!(
-            errors[0].starts_with(
-                "spec: Forbidden: pod updates may not change fields other than `spec.containers"
-            )
-        );
-        assert!(errors[0].ends_with("- nodeName: \"n\"\n+ nodeName: \"m\""));
-        assert_eq!(
-            found(json!({"containers": []}), pod("a", "n")),
-            ["spec.containers: Forbidden: pod updates may not add or remove containers"]
-        );
-    }
-
-    #[test]
-    fn deadlines_and_tolerations() {
-        assert_eq!(found(json!({"activeDeadlineSeconds": 5}), json!({"activeDeadlineSeconds": 6})), [""; 0]);
-        assert_eq!(
-            found(json!({"activeDeadlineSeconds": 7}), json!({"activeDeadlineSeconds": 6})),
-            ["spec.activeDeadlineSeconds: Invalid value: 7: must be less than or equal to previous value"]
-        );
-        let old = json!({"tolerations": [{"key": "a", "operator": "Exists"}]});
-        let more = json!({"tolerations": [{"key": "b"}, {"key": "a", "operator": "Exists", "tolerationSeconds": 3}]});
-        assert_eq!(found(more, old.clone()), [""; 0]);
-        assert_eq!(found(json!({}), old).len(), 1);
-    }
 }

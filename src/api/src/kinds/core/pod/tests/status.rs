@@ -1,0 +1,75 @@
+use serde_json::{Value, json};
+
+use super::{compare, updated};
+use crate::kinds::Part;
+
+#[test]
+fn what_a_node_may_say() {
+    let never = json!({"restartPolicy": "Never"});
+    let ended = json!({"containerStatuses": [{"name": "c", "state": {"terminated": {"exitCode": 0}}}]});
+    let cases: [(Value, Value, Value, &[&str]); 7] = [
+        (json!({}), json!({}), json!({"phase": "Running", "podIPs": [{"ip": "1.2.3.4"}]}), &[]),
+        (
+            json!({}),
+            json!({"qosClass": "Burstable"}),
+            json!({"qosClass": "Guaranteed"}),
+            &["status.qosClass: Invalid value: \"Guaranteed\": field is immutable"],
+        ),
+        (json!({}), json!({"qosClass": "Burstable"}), json!({}), &[]),
+        (
+            json!({}),
+            json!({}),
+            json!({"conditions": [{"type": "a b"}], "nominatedNodeName": "A"}),
+            &[
+                "metadata.conditions[0].Type: Invalid value: \"a b\": name part must consist…",
+                "status.nominatedNodeName: Invalid value: \"A\": a lowercase…",
+            ],
+        ),
+        (
+            never,
+            ended,
+            json!({"containerStatuses": [{"name": "c", "state": {"running": {}}}]}),
+            &[
+                "status.containerStatuses[0].state: Forbidden: may not be transitioned to non-terminated state",
+            ],
+        ),
+        (
+            json!({}),
+            json!({}),
+            json!({"podIPs": [{"ip": "1.2.3.4"}, {"ip": "1.2.3.4"}], "hostIP": "1.1.1.1", "hostIPs": [{"ip": "x"}], "resourceClaimStatuses": [{"name": "z"}]}),
+            &[
+                "status.resourceClaimStatuses[0].name: Invalid value: \"z\": must match the name of an entry in `spec.resourceClaims`",
+                "status.podIPs: Invalid value: [{\"ip\":\"1.2.3.4\"},{\"ip\":\"1.2.3.4\"}]: may specify no more than one IP for each IP family",
+                "status.podIPs[1]: Duplicate value: {\"ip\":\"1.2.3.4\"}",
+                "status.hostIPs[0].ip: Invalid value: \"x\": must be equal to `hostIP`",
+                "status.hostIPs[0]: Invalid value: \"x\": must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)",
+            ],
+        ),
+        (
+            json!({}),
+            json!({}),
+            json!({"containerStatuses": [{"name": "c", "user": {"linux": {"uid": -1}}, "allocatedResourcesStatus": [{"name": "claim:x", "resources": [{"resourceID": "a", "health": "x"}]}]}]}),
+            &[
+                "status.containerStatuses[0].linux.uid: Invalid value: -1: must be between 0 and 2147483647, inclusive",
+                "status.containerStatuses[0].allocatedResourcesStatus[0].name: Invalid value: \"claim:x\": must match one of the container's resource claims…",
+                "status.containerStatuses[0].allocatedResourcesStatus[0].resources[0].health: Unsupported value: \"x\": supported values: \"Healthy\", \"Unhealthy\", \"Unknown\"",
+            ],
+        ),
+    ];
+    for (spec, old, new, expected) in cases {
+        let (old, new) = (json!({"spec": spec, "status": old}), json!({"spec": spec, "status": new}));
+        compare(&new, &updated(&old, &new, Part::Status), expected);
+    }
+}
+
+#[test]
+fn owners_are_none_of_a_nodes_business() {
+    let kind = super::pods();
+    let old = super::with(
+        &json!({"metadata": {"ownerReferences": [{"name": "a"}]}, "status": {"qosClass": "Burstable"}}),
+    );
+    let mut new = super::with(&json!({"status": {"phase": "Running"}}));
+    kind.prepare_update(&mut new, &old, Part::Status);
+    assert_eq!(new["metadata"]["ownerReferences"], json!([{"name": "a"}]));
+    assert_eq!(new["status"], json!({"phase": "Running", "qosClass": "Burstable"}));
+}

@@ -2,6 +2,8 @@
 //!
 //! `scripts/run` shows its beginning to a newcomer.
 
+mod reach;
+
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};

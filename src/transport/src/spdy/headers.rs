@@ -192,6 +192,10 @@ fn text(plain: &mut &[u8]) -> Result<String, Error> {
     String::from_utf8(text.to_vec()).map_err(|_| Error::Headers)
 }
 
+/// An empty block. Go's inflater hands out what it has at such a block; without one it looks for another block right away, finds
+/// the frame's end, and will not read the next frame's headers.
+const FLUSH: [u8; 5] = [0, 0, 0, !0, !0];
+
 /// What we send: as a stream of zlib of its own, in blocks that are stored as they are.
 #[derive(Debug, Default)]
 pub(super) struct Stored {
@@ -205,7 +209,7 @@ impl Stored {
         const BLOCK: [u8; 9] = [0, 4, 0, !4, !0, 0, 0, 0, 0];
         let beginning = if self.begun { &[][..] } else { &BEGINNING };
         self.begun = true;
-        [beginning, &BLOCK].concat()
+        [beginning, &BLOCK, &FLUSH].concat()
     }
 }
 
@@ -217,7 +221,9 @@ mod tests {
     fn what_is_stored_can_be_inflated() {
         let (mut stored, mut inflater) = (Stored::default(), Inflater::new());
         for _ in 0..3 {
-            assert!(inflater.headers(&stored.none()).unwrap().is_empty());
+            let headers = stored.none();
+            assert!(headers.ends_with(&FLUSH));
+            assert!(inflater.headers(&headers).unwrap().is_empty());
         }
     }
 

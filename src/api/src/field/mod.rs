@@ -3,6 +3,7 @@
 //! Validation walks a [`Node`], a value that knows its path. Paths are linked through the stack and become text only when
 //! there is something to report.
 
+mod check;
 mod error;
 mod node;
 

@@ -187,7 +187,7 @@ impl<'v, 'p> Node<'v, 'p> {
     /// The choices are shown in the order given.
     pub fn unsupported(&self, supported: &[&str]) -> FieldError {
         let quoted: Vec<String> = supported.iter().map(|choice| format!("{choice:?}")).collect();
-        let value = Value::String(self.text().to_owned());
+        let value = if self.is_set() { self.value.clone() } else { "".into() };
         self.error(Reason::NotSupported, Some(value), format!("supported values: {}", quoted.join(", ")))
     }
 
@@ -196,7 +196,7 @@ impl<'v, 'p> Node<'v, 'p> {
     }
 
     pub fn too_many(&self, actual: usize, max: usize) -> FieldError {
-        self.error(Reason::TooMany, Some(actual.into()), format!("must have at most {max} items"))
+        self.error(Reason::TooMany, Some(actual.into()), format!("must have at most {max} {}", if max == 1 { "item" } else { "items" }))
     }
 
     fn error(&self, reason: Reason, value: Option<Value>, detail: impl Into<String>) -> FieldError {

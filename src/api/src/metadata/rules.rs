@@ -1,7 +1,5 @@
 //! The rules of the metadata, the same for every kind.
 
-use std::net::IpAddr;
-
 use serde_json::Value;
 
 use crate::field::{Errors, Node};
@@ -64,13 +62,7 @@ impl NameRule {
             Self::Label => names::dns_label(name),
             Self::Label1035 => names::dns_label_1035(name),
             Self::PathSegment => names::path_segment(name),
-            Self::Address => match name.parse::<IpAddr>() {
-                Ok(address) if address.to_string() == name => Problems::new(),
-                Ok(_) => vec!["must be a valid address in canonical format".into()],
-                Err(_) => vec![
-                    "must be a valid IP address in canonical form, (e.g. 10.9.8.7 or 2001:db8::ffff)".into(),
-                ],
-            },
+            Self::Address => names::canonical_ip(name),
         }
     }
 }

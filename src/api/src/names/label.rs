@@ -109,6 +109,15 @@ pub fn header_name(name: &str) -> Problems {
     }
 }
 
+/// What can follow the host in a URL.
+pub fn http_path(path: &str) -> Problems {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"/-._~%!$&'()*+,;=:".contains(&byte);
+    match !path.is_empty() && path.bytes().all(allowed) {
+        true => Problems::new(),
+        false => vec![pattern("Invalid path", "[A-Za-z0-9/\\-._~%!$&'()*+,;=:]+", &[])],
+    }
+}
+
 /// Anything that can stand between two slashes of a URL.
 pub fn path_segment(name: &str) -> Problems {
     match name {

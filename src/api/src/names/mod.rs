@@ -3,15 +3,22 @@
 //! Each check returns upstream's sentences for what is wrong; none means valid. Written by hand instead of with regular
 //! expressions: the expressions are shown to people in the sentences, but matching them needs no engine.
 
+mod address;
 mod dns;
 mod label;
 mod port;
 
+pub use address::{
+    canonical_cidr, canonical_ip, cidr, cidr_warning, interface_address, ip, ip_warning, is_ip,
+    is_strictly_within, network, special,
+};
 pub use dns::{
     label as dns_label, label_1035 as dns_label_1035, subdomain, subdomain_with_underscores,
     wildcard_subdomain,
 };
-pub use label::{config_key, env_name, header_name, label_value, path_segment, qualified_name};
+pub use label::{
+    config_key, env_name, header_name, http_path, label_value, path_segment, qualified_name,
+};
 pub use port::{decimal_integer, port_name, port_number};
 
 /// Sentences about what is wrong with a name.

@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::super::Strategy;
-use super::pod::IP;
 use crate::field::{Errors, Node};
+use crate::metadata::validate_label_key;
 use crate::names;
 use crate::table::{AGE, Column, NAME, Table, age, first_three, name, or, since};
 use crate::value::{at, default_zero_to, int, items_mut, list, text};
@@ -17,6 +17,7 @@ pub(super) const ENDPOINTS: Strategy = Strategy {
         }
     },
     validate: endpoints,
+    warnings: endpoints_warnings,
     create_on_update: true,
     ..Strategy::PLAIN
 };
@@ -29,12 +30,7 @@ fn endpoints(endpoints: &Node<'_, '_>, errors: &mut Errors) {
             errors.push(subset.required("must specify `addresses` or `notReadyAddresses`"));
         }
         for kind in ["addresses", "notReadyAddresses"] {
-            for address in subset.at(kind).items() {
-                let ip = address.at("ip");
-                if ip.text().parse::<std::net::IpAddr>().is_err() {
-                    errors.push(ip.invalid_as(ip.text(), IP));
-                }
-            }
+            subset.at(kind).items().for_each(|address| endpoint_address(&address, errors));
         }
         let several = subset.at("ports").list().len() > 1;
         for port in subset.at("ports").items() {
@@ -43,21 +39,42 @@ fn endpoints(endpoints: &Node<'_, '_>, errors: &mut Errors) {
     }
 }
 
+fn endpoint_address(address: &Node<'_, '_>, errors: &mut Errors) {
+    let (ip, node) = (address.at("ip"), address.at("nodeName"));
+    ip.check(names::ip, errors);
+    address.at("hostname").check_given(names::dns_label, errors);
+    if node.is_set() {
+        node.check(names::subdomain, errors);
+    }
+    ip.check(names::special, errors);
+}
+
 fn endpoint_port(port: &Node<'_, '_>, named: bool, errors: &mut Errors) {
-    let (name, number, protocol) = (port.at("name"), port.at("port"), port.at("protocol"));
+    let (name, number, application) = (port.at("name"), port.at("port"), port.at("appProtocol"));
     match name.text() {
         "" if named => errors.push(name.required("")),
-        "" => {}
-        text => errors.extend(names::dns_label(text).into_iter().map(|problem| name.invalid(problem))),
+        _ => name.check_given(names::dns_label, errors),
     }
-    errors.extend(
-        names::port_number(number.int().unwrap_or_default())
-            .into_iter()
-            .map(|problem| number.invalid(problem)),
-    );
-    if !matches!(protocol.text(), "SCTP" | "TCP" | "UDP") {
-        errors.push(protocol.unsupported(&["SCTP", "TCP", "UDP"]));
+    let value = number.int().unwrap_or_default();
+    errors.extend(names::port_number(value).into_iter().map(|problem| number.invalid_as(value, problem)));
+    port.at("protocol").must_be_among(&["SCTP", "TCP", "UDP"], errors);
+    if application.is_set() {
+        validate_label_key(&application, application.text(), errors);
     }
+}
+
+/// Whoever still writes them hears what to write instead.
+fn endpoints_warnings(endpoints: &Value, _: Option<&Value>) -> Vec<String> {
+    let mut warnings = vec!["v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice".to_owned()];
+    for (subset_index, subset) in list(endpoints, "subsets").iter().enumerate() {
+        for kind in ["addresses", "notReadyAddresses"] {
+            for (index, address) in list(subset, kind).iter().enumerate() {
+                let sentence = names::ip_warning(text(address, "ip"));
+                warnings.extend(sentence.map(|sentence| format!("subsets[{subset_index}].{kind}[{index}].ip: {sentence}")));
+            }
+        }
+    }
+    warnings
 }
 
 /// An event stands where the object it tells of stands.
@@ -168,6 +185,40 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn what_endpoints_must_say() {
+        let of = |subset: Value| {
+            let mut errors = Errors::new();
+            endpoints(&Node::root(&json!({"subsets": [subset]})), &mut errors);
+            errors.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        let port = |port: Value| json!({"addresses": [{"ip": "10.0.0.1"}], "ports": [port]});
+        for (subset, expected) in [
+            (port(json!({"port": 1, "protocol": "TCP"})), &[][..]),
+            (json!({}), &["subsets[0]: Required value: must specify `addresses` or `notReadyAddresses`"]),
+            (
+                json!({"addresses": [{"ip": "x"}]}),
+                &[
+                    "subsets[0].addresses[0].ip: Invalid value: \"x\": must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)",
+                    "subsets[0].addresses[0].ip: Invalid value: \"x\": must be a valid IP address",
+                ],
+            ),
+            (
+                json!({"notReadyAddresses": [{"ip": "169.254.1.1"}]}),
+                &["subsets[0].notReadyAddresses[0].ip: Invalid value: \"169.254.1.1\": may not be in the link-local range (169.254.0.0/16, fe80::/10)"],
+            ),
+            (
+                port(json!({"port": 0})),
+                &[
+                    "subsets[0].ports[0].port: Invalid value: 0: must be between 1 and 65535, inclusive",
+                    "subsets[0].ports[0].protocol: Required value",
+                ],
+            ),
+        ] {
+            assert_eq!(of(subset.clone()), expected, "{subset}");
+        }
+    }
 
     #[test]
     fn endpoints_are_cut_after_three() {

@@ -6,7 +6,6 @@ use serde_json::Value;
 
 use super::super::Strategy;
 use super::pod::{resource_list, round_up};
-use super::service::is_cidr;
 use crate::field::{Errors, Node};
 use crate::metadata::validate_label_key;
 use crate::names;
@@ -33,8 +32,8 @@ fn defaults(node: &mut Value) {
 fn validate(node: &Node<'_, '_>, errors: &mut Errors) {
     taints(&node.at("spec.taints"), errors);
     let (first, all) = (node.at("spec.podCIDR"), node.at("spec.podCIDRs"));
-    for range in all.items().filter(|range| !is_cidr(range.text())) {
-        errors.push(range.invalid("must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"));
+    for range in all.items() {
+        range.check(names::canonical_cidr, errors);
     }
     if let Some(range) = all.list().first()
         && !first.is_zero()

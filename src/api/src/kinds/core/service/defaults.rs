@@ -14,7 +14,8 @@ pub(super) fn service(service: &mut Value) {
     default_zero_to(spec, "type", "ClusterIP");
     items_mut(spec, "ports").for_each(port);
     let kind = text(spec, "type").to_owned();
-    if matches!(kind.as_str(), "NodePort" | "LoadBalancer") {
+    let external = kind == "ClusterIP" && !list(spec, "externalIPs").is_empty();
+    if external || matches!(kind.as_str(), "NodePort" | "LoadBalancer") {
         default_zero_to(spec, "externalTrafficPolicy", "Cluster");
     }
     if matches!(kind.as_str(), "NodePort" | "LoadBalancer" | "ClusterIP") {
@@ -22,6 +23,14 @@ pub(super) fn service(service: &mut Value) {
     }
     if kind == "LoadBalancer" {
         default_to(spec, "allocateLoadBalancerNodePorts", true);
+        balancer_modes(service);
+    }
+}
+
+fn balancer_modes(service: &mut Value) {
+    let Some(balancer) = service.get_mut("status").and_then(|status| status.get_mut("loadBalancer")) else { return };
+    for entry in items_mut(balancer, "ingress").filter(|entry| !is_zero(at(entry, "ip"))) {
+        default_to(entry, "ipMode", "VIP");
     }
 }
 
@@ -42,10 +51,53 @@ fn port(port: &mut Value) {
     default_zero_to(port, "targetPort", number);
 }
 
+/// A new Service was nowhere yet. Whoever names one address has named them all.
+pub(super) fn create(service: &mut Value) {
+    replace(service, "status", Some(json!({"loadBalancer": {}})));
+    let Some(spec) = service.get_mut("spec").filter(|spec| spec.is_object()) else { return };
+    if !is_zero(at(spec, "clusterIP")) && is_zero(at(spec, "clusterIPs")) {
+        only_address(spec);
+    }
+}
+
+fn only_address(spec: &mut Value) {
+    let only = json!([at(spec, "clusterIP")]);
+    replace(spec, "clusterIPs", Some(only));
+}
+
 /// What an update need not say: what was handed out before stays, what the new type cannot have goes.
 pub(super) fn update(new: &mut Value, old: &Value) {
     drop_what_went_with_the_type(new, old);
+    one_address_for_all(new, old);
     keep_addresses(new, old);
+    release_the_second(new, old);
+}
+
+/// A client that knows of one address only changes that one, and means the list too.
+fn one_address_for_all(new: &mut Value, old: &Value) {
+    let old = at(old, "spec");
+    let Some(spec) = new.get_mut("spec").filter(|spec| spec.is_object()) else { return };
+    if at(spec, "clusterIP") == at(old, "clusterIP") || at(spec, "clusterIPs") != at(old, "clusterIPs") {
+        return;
+    }
+    match text(spec, "clusterIP") {
+        "" if is_zero(at(old, "clusterIP")) => {}
+        "" => drop(remove(spec, "clusterIPs")),
+        _ => only_address(spec),
+    }
+}
+
+/// Who asks for one family gives the other one up.
+fn release_the_second(new: &mut Value, old: &Value) {
+    let was_dual = matches!(text(old, "spec.ipFamilyPolicy"), "PreferDualStack" | "RequireDualStack");
+    let Some(spec) = new.get_mut("spec").filter(|spec| was_dual && text(spec, "ipFamilyPolicy") == "SingleStack") else {
+        return;
+    };
+    for field in ["clusterIPs", "ipFamilies"] {
+        if let Some(listed) = spec.get_mut(field).and_then(Value::as_array_mut) {
+            listed.truncate(1);
+        }
+    }
 }
 
 /// Fields that only the old type had are dropped, unless the update changes them: then somebody means them, and is refused.
@@ -108,11 +160,11 @@ fn keep(spec: &mut Value, old: &Value, field: &str) {
     }
 }
 
-fn wants_node_ports(spec: &Value) -> bool {
+pub(super) fn wants_node_ports(spec: &Value) -> bool {
     matches!(text(spec, "type"), "NodePort" | "LoadBalancer")
 }
 
-fn wants_health_port(spec: &Value) -> bool {
+pub(super) fn wants_health_port(spec: &Value) -> bool {
     text(spec, "type") == "LoadBalancer" && text(spec, "externalTrafficPolicy") == "Local"
 }
 

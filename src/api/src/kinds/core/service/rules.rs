@@ -1,78 +1,108 @@
-//! Rules of Services.
+//! Rules of Services. Addresses and node ports are handed out after these hold, so what they would fill in may be missing.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::super::pod::{IP, port_or_name};
+use super::super::pod::port_or_name;
+use super::addresses;
+use super::defaults::{wants_health_port, wants_node_ports};
 use crate::field::{Errors, Node};
-use crate::metadata::validate_labels;
+use crate::metadata::{validate_label_key, validate_labels};
 use crate::names;
-use crate::value::{at, text};
+use crate::value::{at, int, list, text};
 
 const DAY: i64 = 86_400;
+const BALANCERS_ONLY: &str = "may only be used when `type` is 'LoadBalancer'";
+const HINTS: &str = "service.kubernetes.io/topology-aware-hints";
+const MODE: &str = "service.kubernetes.io/topology-mode";
+const SOURCE_RANGES: &str = "service.beta.kubernetes.io/load-balancer-source-ranges";
 
 pub(super) fn service(service: &Node<'_, '_>, errors: &mut Errors) {
     let spec = service.at("spec");
-    let kind = spec.at("type");
-    let headless = spec.at("clusterIP").text() == "None";
-    if spec.at("ports").list().is_empty() && !headless && kind.text() != "ExternalName" {
+    topology(&service.at("metadata.annotations"), errors);
+    if spec.at("ports").list().is_empty()
+        && !is_headless(spec.value)
+        && spec.at("type").text() != "ExternalName"
+    {
         errors.push(spec.at("ports").required(""));
     }
     by_type(&spec, errors);
     ports(&spec, errors);
     validate_labels(&spec.at("selector"), errors);
     affinity(&spec, errors);
-    addresses(&spec, errors);
-    policies(&spec, errors);
+    addresses::cluster(&spec, errors);
+    addresses::external(&spec.at("externalIPs"), errors);
+    spec.at("type").must_be_among(&["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"], errors);
+    repeated_ports(&spec, errors);
+    source_ranges(service, errors);
+    balancer(&spec, errors);
+    external_policy(&spec, errors);
+    internal_policy(&spec, errors);
+    spec.at("trafficDistribution")
+        .may_be_among(&["PreferClose", "PreferSameNode", "PreferSameZone"], errors);
+}
+
+pub(super) fn is_headless(spec: &Value) -> bool {
+    match list(spec, "clusterIPs") {
+        [] => text(spec, "clusterIP") == "None",
+        [only] => only == "None",
+        _ => false,
+    }
+}
+
+/// Both names of one annotation must say the same.
+fn topology(annotations: &Node<'_, '_>, errors: &mut Errors) {
+    let (hints, mode) = (annotations.key(HINTS), annotations.key(MODE));
+    if hints.is_set() && mode.is_set() && hints.value != mode.value {
+        errors.push(mode.invalid(format!("must match annotations[{HINTS}] when both are specified")));
+    }
 }
 
 fn by_type(spec: &Node<'_, '_>, errors: &mut Errors) {
-    let (kind, ip, name) = (spec.at("type"), spec.at("clusterIP"), spec.at("externalName"));
-    match kind.text() {
-        "" => errors.push(kind.required("")),
-        "LoadBalancer" if ip.text() == "None" => {
-            errors.push(ip.invalid("may not be set to 'None' for LoadBalancer services"));
+    match spec.at("type").text() {
+        kind @ ("LoadBalancer" | "NodePort") if is_headless(spec.value) => {
+            let sentence = format!("may not be set to 'None' for {kind} services");
+            errors.push(spec.at("clusterIPs").first().invalid_as("None", sentence));
         }
-        "NodePort" if ip.text() == "None" => {
-            errors.push(ip.invalid("may not be set to 'None' for NodePort services"));
+        "ExternalName" => external_name(spec, errors),
+        _ => {}
+    }
+}
+
+fn external_name(spec: &Node<'_, '_>, errors: &mut Errors) {
+    let named = !spec.at("clusterIP").is_zero() || !spec.at("clusterIPs").is_zero();
+    for (field, said) in [
+        ("clusterIPs", named),
+        ("ipFamilies", !spec.at("ipFamilies").is_zero()),
+        ("ipFamilyPolicy", spec.at("ipFamilyPolicy").is_set()),
+    ] {
+        if said {
+            errors.push(spec.at(field).forbidden("may not be set for ExternalName services"));
         }
-        "ClusterIP" | "LoadBalancer" | "NodePort" => {}
-        "ExternalName" => {
-            if !ip.text().is_empty() {
-                errors.push(ip.forbidden("may not be set for ExternalName services"));
-            }
-            // A trailing dot makes the name absolute and is fine.
-            match name.text().strip_suffix('.').unwrap_or(name.text()) {
-                "" => errors.push(name.required("")),
-                host => {
-                    errors.extend(names::subdomain(host).into_iter().map(|problem| name.invalid(problem)));
-                }
-            }
-        }
-        _ => errors.push(kind.unsupported(&["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"])),
+    }
+    let name = spec.at("externalName");
+    // A trailing dot makes the name absolute and is fine.
+    match name.text().strip_suffix('.').unwrap_or(name.text()) {
+        "" => errors.push(name.required("")),
+        host => errors.extend(names::subdomain(host).into_iter().map(|problem| name.invalid_as(host, problem))),
     }
 }
 
 fn ports(spec: &Node<'_, '_>, errors: &mut Errors) {
     let ports = spec.at("ports");
-    let (mut names_seen, mut node_ports, mut numbers) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     let several = ports.list().len() > 1;
+    let mut names_seen = BTreeSet::new();
     for port in ports.items() {
         name(&port.at("name"), several, &mut names_seen, errors);
         let number = port.at("port");
-        errors.extend(
-            names::port_number(number.int().unwrap_or_default())
-                .into_iter()
-                .map(|problem| number.invalid(problem)),
-        );
-        protocol(&port.at("protocol"), errors);
+        let problems = names::port_number(number.int().unwrap_or_default());
+        errors.extend(problems.into_iter().map(|problem| number.invalid_as(number.int().unwrap_or_default(), problem)));
+        port.at("protocol").must_be_among(&["SCTP", "TCP", "UDP"], errors);
         port_or_name(&port.at("targetPort"), errors);
-        node_port(&port, spec.at("type").text(), &mut node_ports, errors);
-        if number.is_set() && !numbers.insert((number.int(), port.at("protocol").text())) {
-            let shown = serde_json::json!({"port": number.value, "protocol": port.at("protocol").text()});
-            errors.push(port.duplicate_as(shown));
+        let application = port.at("appProtocol");
+        if application.is_set() {
+            validate_label_key(&application, application.text(), errors);
         }
     }
 }
@@ -82,7 +112,7 @@ fn name<'v>(name: &Node<'v, '_>, required: bool, seen: &mut BTreeSet<&'v str>, e
         "" if required => errors.push(name.required("")),
         "" => {}
         text => {
-            errors.extend(names::dns_label(text).into_iter().map(|problem| name.invalid(problem)));
+            name.complain(names::dns_label(text), errors);
             if !seen.insert(text) {
                 errors.push(name.duplicate());
             }
@@ -90,229 +120,199 @@ fn name<'v>(name: &Node<'v, '_>, required: bool, seen: &mut BTreeSet<&'v str>, e
     }
 }
 
-fn protocol(protocol: &Node<'_, '_>, errors: &mut Errors) {
-    match protocol.text() {
-        "" => errors.push(protocol.required("")),
-        "SCTP" | "TCP" | "UDP" => {}
-        _ => errors.push(protocol.unsupported(&["SCTP", "TCP", "UDP"])),
-    }
-}
-
-fn node_port<'v>(port: &Node<'v, '_>, kind: &str, seen: &mut BTreeSet<(i64, &'v str)>, errors: &mut Errors) {
-    let node_port = port.at("nodePort");
-    let Some(number) = node_port.int().filter(|number| *number != 0) else { return };
-    if matches!(kind, "ClusterIP" | "ExternalName") {
-        errors.push(node_port.forbidden(format!("may not be used when `type` is '{kind}'")));
-    }
-    if !seen.insert((number, port.at("protocol").text())) {
-        errors.push(node_port.duplicate());
-    }
-}
-
 fn affinity(spec: &Node<'_, '_>, errors: &mut Errors) {
     let (affinity, config) = (spec.at("sessionAffinity"), spec.at("sessionAffinityConfig"));
+    affinity.must_be_among(&["ClientIP", "None"], errors);
     match affinity.text() {
-        "" => errors.push(affinity.required("")),
-        "None" => {
-            if config.is_set() {
-                errors.push(config.forbidden("must not be set when session affinity is None"));
-            }
+        "None" if config.is_set() => {
+            errors.push(config.forbidden("must not be set when session affinity is None"));
         }
-        "ClientIP" => {
-            let timeout = config.at("clientIP.timeoutSeconds");
-            match timeout.int() {
-                None => errors.push(timeout.required("must be set when session affinity is ClientIP")),
-                Some(1..=DAY) => {}
-                Some(_) => {
-                    errors.push(timeout.invalid(format!("must be greater than 0 and less than {DAY}")));
-                }
-            }
-        }
-        _ => errors.push(affinity.unsupported(&["ClientIP", "None"])),
+        "ClientIP" => client_address(&config, errors),
+        _ => {}
     }
 }
 
-fn addresses(spec: &Node<'_, '_>, errors: &mut Errors) {
-    let (primary, all) = (spec.at("clusterIP"), spec.at("clusterIPs"));
-    if let Some(first) = all.list().first() {
-        if first != primary.value && primary.is_set() {
-            errors.push(all.first().invalid("first value must match `clusterIP`"));
-        }
-        if all.list().len() > 2 {
-            errors.push(all.invalid("may only hold up to 2 values"));
-        }
+/// Defaults have filled the timeout in.
+fn client_address(config: &Node<'_, '_>, errors: &mut Errors) {
+    let timeout = config.at("clientIP.timeoutSeconds");
+    if !(1..=DAY).contains(&timeout.int().unwrap_or_default()) {
+        errors.push(timeout.invalid(format!("must be greater than 0 and less than {DAY}")));
     }
-    for address in all.items().filter(|address| !matches!(address.text(), "None" | "")) {
-        if address.text().parse::<IpAddr>().is_err() {
-            errors.push(address.invalid(IP));
-        }
-    }
-    if !matches!(primary.text(), "" | "None")
-        && primary.text().parse::<IpAddr>().is_err()
-        && all.list().is_empty()
-    {
-        errors.push(primary.invalid(IP));
-    }
-    for external in spec.at("externalIPs").items() {
-        match external.text().parse::<IpAddr>() {
-            Err(_) => errors.push(external.invalid(IP)),
-            Ok(address) => errors.extend(unusable(address).map(|why| external.invalid(why))),
+}
+
+/// A port is told apart by its number and protocol, in the Service and on the nodes.
+fn repeated_ports(spec: &Node<'_, '_>, errors: &mut Errors) {
+    let ports = spec.at("ports");
+    if spec.at("type").text() == "ClusterIP" {
+        for port in ports.items().filter(|port| !port.at("nodePort").is_zero()) {
+            errors.push(port.at("nodePort").forbidden("may not be used when `type` is 'ClusterIP'"));
         }
     }
-    for range in spec.at("loadBalancerSourceRanges").items() {
-        if !is_cidr(range.text().trim()) {
-            errors.push(range.invalid("must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"));
+    let mut node_ports = BTreeSet::new();
+    for port in ports.items().filter(|port| !port.at("nodePort").is_zero()) {
+        let node_port = port.at("nodePort");
+        if !node_ports.insert((node_port.int(), text(port.value, "protocol"))) {
+            errors.push(node_port.duplicate());
+        }
+    }
+    let mut numbers = BTreeSet::new();
+    for port in ports.items() {
+        let (number, protocol) = (int(port.value, "port"), text(port.value, "protocol"));
+        if !numbers.insert((number, protocol)) {
+            errors.push(port.duplicate_as(json!({"port": number, "protocol": protocol})));
         }
     }
 }
 
-/// Why nobody else could reach a machine by this address.
-fn unusable(address: IpAddr) -> Option<&'static str> {
-    let link_local = match address {
-        IpAddr::V4(address) => address.is_link_local(),
-        IpAddr::V6(address) => address.is_unicast_link_local(),
-    };
-    match address {
-        address if address.is_unspecified() => Some("may not be unspecified (0.0.0.0 or ::)"),
-        address if address.is_loopback() => Some("may not be in the loopback range (127.0.0.0/8, ::1/128)"),
-        _ if link_local => Some("may not be in the link-local range (169.254.0.0/16, fe80::/10)"),
-        address if address.is_multicast() => {
-            Some("may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)")
+fn source_ranges(service: &Node<'_, '_>, errors: &mut Errors) {
+    let (spec, annotations) = (service.at("spec"), service.at("metadata.annotations"));
+    let annotation = annotations.key(SOURCE_RANGES);
+    let is_balancer = spec.at("type").text() == "LoadBalancer";
+    // The capital letter is upstream's.
+    let shown = spec.at("LoadBalancerSourceRanges");
+    let ranges = Node { path: shown.path, value: at(spec.value, "loadBalancerSourceRanges") };
+    if !ranges.list().is_empty() {
+        if !is_balancer {
+            errors.push(ranges.forbidden(BALANCERS_ONLY));
         }
-        _ => None,
+        for range in ranges.items() {
+            source_range(&range, range.text(), errors);
+        }
+    } else if annotation.is_set() {
+        if !is_balancer {
+            errors.push(annotation.forbidden(BALANCERS_ONLY));
+        }
+        let said = annotation.text().trim();
+        said.split(',').filter(|_| !said.is_empty()).for_each(|range| source_range(&annotation, range, errors));
     }
 }
 
-pub(in crate::kinds) fn is_cidr(text: &str) -> bool {
-    let Some((address, prefix)) = text.split_once('/') else { return false };
-    let max = match address.parse::<IpAddr>() {
-        Ok(IpAddr::V4(_)) => 32,
-        Ok(IpAddr::V6(_)) => 128,
-        Err(_) => return false,
-    };
-    prefix.bytes().all(|digit| digit.is_ascii_digit())
-        && prefix.parse::<u8>().is_ok_and(|prefix| prefix <= max)
+/// Spaces around a range are let in: the annotation had them once.
+fn source_range(at: &Node<'_, '_>, range: &str, errors: &mut Errors) {
+    let range = range.trim();
+    errors.extend(names::cidr(range).into_iter().map(|problem| at.invalid_as(range, problem)));
 }
 
-fn policies(spec: &Node<'_, '_>, errors: &mut Errors) {
-    let kind = spec.at("type").text();
-    let external = matches!(kind, "NodePort" | "LoadBalancer")
-        || (kind == "ClusterIP" && !spec.at("externalIPs").list().is_empty());
+fn balancer(spec: &Node<'_, '_>, errors: &mut Errors) {
+    let is_balancer = spec.at("type").text() == "LoadBalancer";
+    let (allocate, class) = (spec.at("allocateLoadBalancerNodePorts"), spec.at("loadBalancerClass"));
+    if allocate.is_set() && !is_balancer {
+        errors.push(allocate.forbidden(BALANCERS_ONLY));
+    }
+    match (class.is_set(), is_balancer) {
+        (true, true) => validate_label_key(&class, class.text(), errors),
+        (true, false) => errors.push(class.forbidden(BALANCERS_ONLY)),
+        (false, _) => {}
+    }
+}
+
+fn external_policy(spec: &Node<'_, '_>, errors: &mut Errors) {
     let policy = spec.at("externalTrafficPolicy");
-    match (external, policy.text()) {
+    let reachable = wants_node_ports(spec.value)
+        || (spec.at("type").text() == "ClusterIP" && !spec.at("externalIPs").list().is_empty());
+    match (reachable, policy.text()) {
         (false, "") => {}
         (false, _) => errors.push(policy.invalid("may only be set for externally-accessible services")),
-        (true, "Cluster" | "Local") => {}
-        (true, "") if kind == "ClusterIP" => {}
-        (true, "") => errors.push(policy.required("")),
-        (true, _) => errors.push(policy.unsupported(&["Cluster", "Local"])),
+        (true, _) => policy.must_be_among(&["Cluster", "Local"], errors),
     }
-    let internal = spec.at("internalTrafficPolicy");
-    if internal.is_set() && !matches!(internal.text(), "Cluster" | "Local") {
-        errors.push(internal.unsupported(&["Cluster", "Local"]));
-    }
-    let class = spec.at("loadBalancerClass");
-    if class.is_set() && kind != "LoadBalancer" {
-        errors.push(class.forbidden("may only be used when `type` is 'LoadBalancer'"));
-    }
-    let allocate = spec.at("allocateLoadBalancerNodePorts");
-    if allocate.is_set() && kind != "LoadBalancer" {
-        errors.push(allocate.forbidden("may only be used when `type` is 'LoadBalancer'"));
-    }
-    let family = spec.at("ipFamilyPolicy");
-    if family.is_set() && !matches!(family.text(), "SingleStack" | "PreferDualStack" | "RequireDualStack") {
-        errors.push(family.unsupported(&["SingleStack", "PreferDualStack", "RequireDualStack"]));
+    let port = spec.at("healthCheckNodePort");
+    match port.int() {
+        Some(0) | None => {}
+        Some(_) if !wants_health_port(spec.value) => errors.push(port.invalid(
+            "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'",
+        )),
+        Some(number) => {
+            errors.extend(names::port_number(number).into_iter().map(|problem| port.invalid(problem)));
+        }
     }
 }
 
-/// An address once given stays, unless the Service stops having one.
+fn internal_policy(spec: &Node<'_, '_>, errors: &mut Errors) {
+    let policy = spec.at("internalTrafficPolicy");
+    if !policy.is_set() && matches!(spec.at("type").text(), "ClusterIP" | "LoadBalancer" | "NodePort") {
+        errors.push(policy.required(""));
+    }
+    policy.may_be_among(&["Cluster", "Local"], errors);
+}
+
+/// What was handed out stays, unless the Service stops having one.
 pub(super) fn update(new: &Node<'_, '_>, old: &Value, errors: &mut Errors) {
     let (spec, old) = (new.at("spec"), at(old, "spec"));
-    let either_external = [spec.value, old].iter().any(|spec| text(spec, "type") == "ExternalName");
-    if either_external || text(old, "clusterIP").is_empty() {
-        return;
+    if ![spec.value, old].iter().any(|spec| text(spec, "type") == "ExternalName") {
+        addresses::update(&spec, old, errors);
     }
-    // The primary address is told of as the first of the list, as upstream does.
-    let all = spec.at("clusterIPs");
-    if spec.at("clusterIP").value != at(old, "clusterIP") {
-        errors.push(all.first().invalid_as(spec.at("clusterIP").value.clone(), "may not change once set"));
-    }
-    let (class, both) = (spec.at("loadBalancerClass"), [spec.value, old]);
-    if both.iter().all(|spec| text(spec, "type") == "LoadBalancer")
+    let class = spec.at("loadBalancerClass");
+    if [spec.value, old].iter().all(|spec| text(spec, "type") == "LoadBalancer")
         && class.value != at(old, "loadBalancerClass")
     {
         errors.push(class.invalid("may not change once set"));
     }
+    let port = spec.at("healthCheckNodePort");
+    if wants_health_port(spec.value) && wants_health_port(old) && port.value != at(old, "healthCheckNodePort") {
+        errors.push(port.forbidden("field is immutable"));
+    }
 }
 
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-    use crate::kinds::{Part, by_resource};
-
-    #[expect(clippy::needless_pass_by_value, reason = "cases read best as literals")]
-    fn found(spec: Value) -> Vec<String> {
-        let kind = by_resource("", "v1", "services").unwrap();
-        let mut object = json!({"metadata": {"name": "x", "namespace": "d"}, "spec": spec});
-        kind.default_object(&mut object);
-        kind.validate_create(&object).iter().map(ToString::to_string).collect()
+/// The status says where a load balancer listens.
+pub(super) fn status(new: &Node<'_, '_>, _: &Value, errors: &mut Errors) {
+    let entries = new.at("status.loadBalancer.ingress");
+    if new.at("spec.type").text() != "LoadBalancer" && !entries.list().is_empty() {
+        return errors.push(entries.forbidden("may only be used when `spec.type` is 'LoadBalancer'"));
     }
-
-    #[test]
-    fn what_a_service_must_say() {
-        assert_eq!(found(json!({"ports": [{"port": 80}]})), [""; 0]);
-        assert_eq!(found(json!({"clusterIP": "None"})), [""; 0]);
-        assert_eq!(found(json!({})), ["spec.ports: Required value"]);
-        assert_eq!(
-            found(json!({"ports": [{"port": 0}]})),
-            [
-                "spec.ports[0].port: Invalid value: 0: must be between 1 and 65535, inclusive",
-                "spec.ports[0].targetPort: Invalid value: 0: must be between 1 and 65535, inclusive",
-            ]
-        );
-        assert_eq!(
-            found(json!({"ports": [{"port": 80}, {"port": 81, "name": "a"}]})),
-            ["spec.ports[0].name: Required value"]
-        );
-        assert_eq!(
-            found(json!({"ports": [{"port": 80, "nodePort": 30000}]})),
-            ["spec.ports[0].nodePort: Forbidden: may not be used when `type` is 'ClusterIP'"]
-        );
-        assert_eq!(
-            found(json!({"type": "Magic", "ports": [{"port": 80}]})),
-            [
-                "spec.type: Unsupported value: \"Magic\": supported values: \"ClusterIP\", \"ExternalName\", \"LoadBalancer\", \"NodePort\""
-            ]
-        );
-        assert_eq!(
-            found(json!({"ports": [{"port": 80}], "externalIPs": ["127.0.0.1"]})),
-            [
-                "spec.externalIPs[0]: Invalid value: \"127.0.0.1\": may not be in the loopback range (127.0.0.0/8, ::1/128)"
-            ]
-        );
+    for entry in entries.items() {
+        let (ip, mode) = (entry.at("ip"), entry.at("ipMode"));
+        ip.check_given(names::ip, errors);
+        match (ip.text().is_empty(), mode.is_set()) {
+            (false, false) => errors.push(mode.required("must be specified when `ip` is set")),
+            (true, true) => errors.push(mode.forbidden("may not be specified when `ip` is not set")),
+            _ => mode.may_be_among(&["Proxy", "VIP"], errors),
+        }
+        host_name(&entry.at("hostname"), errors);
     }
+}
 
-    #[test]
-    fn the_address_stays() {
-        let kind = by_resource("", "v1", "services").unwrap();
-        let service = |ip: &str| {
-            let mut object = json!({"metadata": {"name": "x", "namespace": "d"},
-                "spec": {"clusterIP": ip, "clusterIPs": [ip], "ports": [{"port": 80}]}});
-            kind.default_object(&mut object);
-            object
-        };
-        let errors = kind.validate_update(&service("10.0.0.2"), &service("10.0.0.1"), Part::Main);
-        assert_eq!(
-            errors.iter().map(ToString::to_string).collect::<Vec<_>>(),
-            ["spec.clusterIPs[0]: Invalid value: \"10.0.0.2\": may not change once set"]
-        );
+/// A name in DNS, not an address.
+pub(in crate::kinds) fn host_name(name: &Node<'_, '_>, errors: &mut Errors) {
+    name.check_given(names::subdomain, errors);
+    if names::is_ip(name.text()) {
+        errors.push(name.invalid("must be a DNS name, not an IP address"));
     }
+}
 
-    #[test]
-    fn networks() {
-        assert!(is_cidr("10.0.0.0/8") && is_cidr("::/0"));
-        assert!(!is_cidr("10.0.0.0") && !is_cidr("10.0.0.0/33") && !is_cidr("10.0.0.0/+8"));
+/// Sentences about what a Service says to no effect, or in an unusual way.
+pub(super) fn warnings(service: &Value, _: Option<&Value>) -> Vec<String> {
+    let spec = at(service, "spec");
+    let (kind, headless) = (text(spec, "type"), text(spec, "type") == "ClusterIP" && text(spec, "clusterIP") == "None");
+    let externals = list(spec, "externalIPs");
+    let mut warnings = Vec::new();
+    if at(service, "metadata.annotations").get(HINTS).is_some() {
+        warnings.push(format!("annotation {HINTS} is deprecated, please use {MODE} instead"));
     }
+    warnings.extend(addresses::warnings(spec, headless));
+    for (holds, sentence) in [
+        (headless && !text(spec, "loadBalancerIP").is_empty(), "spec.loadBalancerIP is ignored for headless services"),
+        (headless && !externals.is_empty(), "spec.externalIPs is ignored for headless services"),
+        (headless && text(spec, "sessionAffinity") != "None", "spec.SessionAffinity is ignored for headless services"),
+        (
+            !externals.is_empty() && !headless && kind != "ExternalName",
+            "spec.externalIPs is deprecated and may no longer be implemented in some clusters",
+        ),
+        (
+            !externals.is_empty() && kind == "ExternalName",
+            "spec.externalIPs is ignored when spec.type is \"ExternalName\"",
+        ),
+        (
+            kind != "ExternalName" && !text(spec, "externalName").is_empty(),
+            "spec.externalName is ignored when spec.type is not \"ExternalName\"",
+        ),
+        (
+            text(spec, "trafficDistribution") == "PreferClose",
+            "spec.trafficDistribution: \"PreferClose\" is deprecated; use \"PreferSameZone\"",
+        ),
+    ] {
+        if holds {
+            warnings.push(sentence.to_owned());
+        }
+    }
+    warnings
 }

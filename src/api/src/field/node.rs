@@ -196,7 +196,11 @@ impl<'v, 'p> Node<'v, 'p> {
     }
 
     pub fn too_many(&self, actual: usize, max: usize) -> FieldError {
-        self.error(Reason::TooMany, Some(actual.into()), format!("must have at most {max} {}", if max == 1 { "item" } else { "items" }))
+        self.error(
+            Reason::TooMany,
+            Some(actual.into()),
+            format!("must have at most {max} {}", if max == 1 { "item" } else { "items" }),
+        )
     }
 
     fn error(&self, reason: Reason, value: Option<Value>, detail: impl Into<String>) -> FieldError {

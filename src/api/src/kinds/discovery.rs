@@ -20,7 +20,7 @@ pub(super) static KINDS: &[Kind] = &[Kind {
         defaults,
         validate,
         validate_update: |new, old, errors| immutable(&new.at("addressType"), at(old, "addressType"), errors),
-        generation: Generation::Spec,
+        generation: Generation::SpecAndLabels,
         warnings,
         ..Strategy::PLAIN
     },
@@ -90,8 +90,10 @@ fn ip(address: &Node<'_, '_>, kind: &str, errors: &mut Errors) {
     if problems.is_empty() && family != Ok(kind == "IPv4") {
         errors.push(address.invalid(format!("must be an {kind} address")));
     }
+    if problems.is_empty() {
+        address.check(names::special, errors);
+    }
     address.complain(problems, errors);
-    address.check(names::special, errors);
 }
 
 /// A name of at least two labels; a trailing dot makes it absolute.
@@ -108,17 +110,19 @@ fn full_name(name: &Node<'_, '_>, errors: &mut Errors) {
         return errors
             .push(name.invalid_as(text, "should be a domain with at least two segments separated by dots"));
     }
-    let long = text.split('.').map(|label| (label, names::dns_label(label))).find(|(_, problems)| !problems.is_empty());
+    let long = text
+        .split('.')
+        .map(|label| (label, names::dns_label(label)))
+        .find(|(_, problems)| !problems.is_empty());
     if let Some((label, problems)) = long {
         errors.push(name.invalid_as(label, problems.join(",")));
     }
 }
 
 fn hints(hints: &Node<'_, '_>, errors: &mut Errors) {
-    for (field, check) in [
-        ("forZones", names::label_value as fn(&str) -> names::Problems),
-        ("forNodes", names::subdomain),
-    ] {
+    for (field, check) in
+        [("forZones", names::label_value as fn(&str) -> names::Problems), ("forNodes", names::subdomain)]
+    {
         let listed = hints.at(field);
         if listed.list().len() > HINTS_MAX {
             errors.push(listed.too_many(listed.list().len(), HINTS_MAX));
@@ -157,13 +161,15 @@ fn ports(ports: &Node<'_, '_>, errors: &mut Errors) {
 fn warnings(slice: &Value, _: Option<&Value>) -> Vec<String> {
     let mut warnings = Vec::new();
     if text(slice, "addressType") == "FQDN" {
-        warnings.push("addressType: FQDN endpoints are deprecated".to_owned());
+        warnings.push("spec.addressType: FQDN endpoints are deprecated".to_owned());
     }
     for (endpoint_index, endpoint) in list(slice, "endpoints").iter().enumerate() {
         for (index, address) in list(endpoint, "addresses").iter().enumerate() {
             let sentence = address.as_str().and_then(names::ip_warning);
-            warnings
-                .extend(sentence.map(|sentence| format!("endpoints[{endpoint_index}].addresses[{index}]: {sentence}")));
+            warnings.extend(
+                sentence
+                    .map(|sentence| format!("endpoints[{endpoint_index}].addresses[{index}]: {sentence}")),
+            );
         }
     }
     warnings
@@ -208,20 +214,37 @@ mod tests {
         for (slice, expected) in [
             (of("IPv4", json!({"addresses": ["10.0.0.1"]})), String::new()),
             (json!({}), "addressType: Required value".into()),
-            (json!({"addressType": "X"}), "addressType: Unsupported value: \"X\": supported values: \"FQDN\", \"IPv4\", \"IPv6\"".into()),
-            (of("IPv4", json!({})), "endpoints[0].addresses: Required value: must contain at least 1 address".into()),
-            (of("IPv4", json!({"addresses": ["fd00::1"]})), format!("{first}: Invalid value: \"fd00::1\": must be an IPv4 address")),
+            (
+                json!({"addressType": "X"}),
+                "addressType: Unsupported value: \"X\": supported values: \"FQDN\", \"IPv4\", \"IPv6\""
+                    .into(),
+            ),
+            (
+                of("IPv4", json!({})),
+                "endpoints[0].addresses: Required value: must contain at least 1 address".into(),
+            ),
+            (
+                of("IPv4", json!({"addresses": ["fd00::1"]})),
+                format!("{first}: Invalid value: \"fd00::1\": must be an IPv4 address"),
+            ),
             (
                 of("IPv6", json!({"addresses": ["::1"]})),
-                format!("{first}: Invalid value: \"::1\": may not be in the loopback range (127.0.0.0/8, ::1/128)"),
+                format!(
+                    "{first}: Invalid value: \"::1\": may not be in the loopback range (127.0.0.0/8, ::1/128)"
+                ),
             ),
             (of("FQDN", json!({"addresses": ["a.b."]})), String::new()),
             (
                 of("FQDN", json!({"addresses": ["a"]})),
-                format!("{first}: Invalid value: \"a\": should be a domain with at least two segments separated by dots"),
+                format!(
+                    "{first}: Invalid value: \"a\": should be a domain with at least two segments separated by dots"
+                ),
             ),
             (
-                of("IPv4", json!({"addresses": ["10.0.0.1"], "hints": {"forZones": [{"name": "a"}, {"name": "a"}]}})),
+                of(
+                    "IPv4",
+                    json!({"addresses": ["10.0.0.1"], "hints": {"forZones": [{"name": "a"}, {"name": "a"}]}}),
+                ),
                 "endpoints[0].hints.forZones[1].name: Duplicate value: \"a\"".into(),
             ),
             (
@@ -230,7 +253,8 @@ mod tests {
             ),
             (
                 json!({"addressType": "IPv4", "ports": [{"protocol": "X"}]}),
-                "ports[0].protocol: Unsupported value: \"X\": supported values: \"SCTP\", \"TCP\", \"UDP\"".into(),
+                "ports[0].protocol: Unsupported value: \"X\": supported values: \"SCTP\", \"TCP\", \"UDP\""
+                    .into(),
             ),
         ] {
             let mut errors = Errors::new();

@@ -37,9 +37,7 @@ impl Kind {
         if let Some(metadata) = object_metadata(object) {
             match self.strategy.generation {
                 Generation::None => drop(metadata.remove("generation")),
-                Generation::Spec | Generation::SpecAndAnnotations => {
-                    drop(metadata.insert("generation".into(), 1.into()));
-                }
+                _ => drop(metadata.insert("generation".into(), 1.into())),
             }
         }
         (self.strategy.prepare_create)(object);
@@ -127,8 +125,11 @@ impl Kind {
     fn counts_as_change(&self, new: &Value, old: &Value) -> bool {
         let differs = || !same_body(new, old);
         match self.strategy.generation {
-            Generation::None => false,
+            Generation::None | Generation::Once => false,
             Generation::Spec => differs(),
+            Generation::SpecAndLabels => {
+                differs() || at(new, "metadata.labels") != at(old, "metadata.labels")
+            }
             Generation::SpecAndAnnotations => {
                 differs() || at(new, "metadata.annotations") != at(old, "metadata.annotations")
             }

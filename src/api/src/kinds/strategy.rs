@@ -66,9 +66,13 @@ impl Strategy {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Generation {
     None,
+    /// Nothing: it stays where it starts.
+    Once,
     /// Changes of everything but metadata and status.
     Spec,
-    /// Those and changes of annotations: Deployments carry instructions there.
+    /// Those and changes of labels: what reads EndpointSlices goes by them.
+    SpecAndLabels,
+    /// Those of the spec and changes of annotations: Deployments carry instructions there.
     SpecAndAnnotations,
 }
 

@@ -33,7 +33,9 @@ pub fn canonical_ip(text: &str) -> Problems {
 /// A range in any spelling that has one meaning.
 pub fn cidr(text: &str) -> Problems {
     let Some((address, prefix)) = text.split_once('/') else { return vec![RANGE.into()] };
-    let (Some(meant), Some(length)) = (sloppy(address), prefix_length(prefix)) else { return vec![RANGE.into()] };
+    let (Some(meant), Some(length)) = (sloppy(address), prefix_length(prefix)) else {
+        return vec![RANGE.into()];
+    };
     if length > bits(meant) {
         return vec![RANGE.into()];
     }
@@ -104,8 +106,9 @@ pub fn special(text: &str) -> Problems {
 /// What is unusual about a valid address, for a `Warning:`; the field stands before it.
 pub fn ip_warning(text: &str) -> Option<String> {
     let address = text.parse::<IpAddr>().ok().filter(IpAddr::is_ipv6)?;
-    (address.to_string() != text)
-        .then(|| format!("IPv6 address {text:?} should be in RFC 5952 canonical format ({:?})", address.to_string()))
+    (address.to_string() != text).then(|| {
+        format!("IPv6 address {text:?} should be in RFC 5952 canonical format ({:?})", address.to_string())
+    })
 }
 
 /// The same for a range.
@@ -158,7 +161,9 @@ fn is_mapped(address: IpAddr) -> bool {
 /// The first address of the network of this length.
 fn masked(address: IpAddr, length: u8) -> IpAddr {
     match address {
-        IpAddr::V4(v4) => IpAddr::V4((u32::from(v4) & u32::MAX.checked_shl(32 - u32::from(length)).unwrap_or(0)).into()),
+        IpAddr::V4(v4) => {
+            IpAddr::V4((u32::from(v4) & u32::MAX.checked_shl(32 - u32::from(length)).unwrap_or(0)).into())
+        }
         IpAddr::V6(v6) => {
             IpAddr::V6((u128::from(v6) & u128::MAX.checked_shl(128 - u32::from(length)).unwrap_or(0)).into())
         }
@@ -185,7 +190,10 @@ mod tests {
         }
         assert_eq!(canonical_ip("FE80:0::1"), ["must be in canonical form (\"fe80::1\")"]);
         assert_eq!(canonical_ip("fe80::1"), Problems::new());
-        assert_eq!(ip_warning("FE80::1").unwrap(), "IPv6 address \"FE80::1\" should be in RFC 5952 canonical format (\"fe80::1\")");
+        assert_eq!(
+            ip_warning("FE80::1").unwrap(),
+            "IPv6 address \"FE80::1\" should be in RFC 5952 canonical format (\"fe80::1\")"
+        );
         assert_eq!(ip_warning("10.0.0.1"), None);
     }
 

@@ -63,14 +63,17 @@ fn endpoint_port(port: &Node<'_, '_>, named: bool, errors: &mut Errors) {
     }
 }
 
-/// Whoever still writes them hears what to write instead.
+/// Addresses in an unusual spelling.
 fn endpoints_warnings(endpoints: &Value, _: Option<&Value>) -> Vec<String> {
-    let mut warnings = vec!["v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice".to_owned()];
+    let mut warnings = Vec::new();
     for (subset_index, subset) in list(endpoints, "subsets").iter().enumerate() {
         for kind in ["addresses", "notReadyAddresses"] {
             for (index, address) in list(subset, kind).iter().enumerate() {
                 let sentence = names::ip_warning(text(address, "ip"));
-                warnings.extend(sentence.map(|sentence| format!("subsets[{subset_index}].{kind}[{index}].ip: {sentence}")));
+                warnings.extend(
+                    sentence
+                        .map(|sentence| format!("subsets[{subset_index}].{kind}[{index}].ip: {sentence}")),
+                );
             }
         }
     }
@@ -206,7 +209,9 @@ mod tests {
             ),
             (
                 json!({"notReadyAddresses": [{"ip": "169.254.1.1"}]}),
-                &["subsets[0].notReadyAddresses[0].ip: Invalid value: \"169.254.1.1\": may not be in the link-local range (169.254.0.0/16, fe80::/10)"],
+                &[
+                    "subsets[0].notReadyAddresses[0].ip: Invalid value: \"169.254.1.1\": may not be in the link-local range (169.254.0.0/16, fe80::/10)",
+                ],
             ),
             (
                 port(json!({"port": 0})),

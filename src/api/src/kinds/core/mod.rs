@@ -4,10 +4,11 @@ mod config;
 pub(super) mod endpoints;
 mod namespace;
 mod node;
+pub(super) mod old_labels;
 pub(super) mod pod;
 mod quota;
 pub(super) mod service;
-mod volume;
+pub(super) mod volume;
 
 use std::time::Duration;
 

@@ -102,8 +102,14 @@ mod tests {
         for (cidrs, error) in [
             (json!(["10.0.0.0/16", "fd00::/112"]), ""),
             (json!([]), "spec.cidrs: Required value: at least one CIDR required"),
-            (json!(["10.0.0.1/16"]), "spec.cidrs[0]: Invalid value: \"10.0.0.1/16\": must not have bits set beyond the prefix length"),
-            (json!(["FD00::/64"]), "spec.cidrs[0]: Invalid value: \"FD00::/64\": must be in canonical form (\"fd00::/64\")"),
+            (
+                json!(["10.0.0.1/16"]),
+                "spec.cidrs[0]: Invalid value: \"10.0.0.1/16\": must not have bits set beyond the prefix length",
+            ),
+            (
+                json!(["FD00::/64"]),
+                "spec.cidrs[0]: Invalid value: \"FD00::/64\": must be in canonical form (\"fd00::/64\")",
+            ),
             (
                 json!(["10.0.0.0/16", "10.1.0.0/16"]),
                 "spec.cidrs: Invalid value: [\"10.0.0.0/16\",\"10.1.0.0/16\"]: may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/64",
@@ -119,7 +125,8 @@ mod tests {
     fn a_range_stays_but_may_get_a_second() {
         let changed = |old: Value, new: Value| {
             let kind = by_resource("networking.k8s.io", "v1", "servicecidrs").unwrap();
-            let of = |cidrs| json!({"metadata": {"name": "a", "resourceVersion": "1"}, "spec": {"cidrs": cidrs}});
+            let of =
+                |cidrs| json!({"metadata": {"name": "a", "resourceVersion": "1"}, "spec": {"cidrs": cidrs}});
             let errors = kind.validate_update(&of(new), &of(old), Part::Main);
             errors.iter().map(ToString::to_string).collect::<String>()
         };
@@ -128,7 +135,10 @@ mod tests {
             changed(json!(["10.0.0.0/16"]), json!(["10.1.0.0/16"])),
             "spec.cidrs[0]: Invalid value: \"10.1.0.0/16\": field is immutable"
         );
-        assert!(changed(json!(["10.0.0.0/16", "fd00::/112"]), json!(["10.0.0.0/16"])).starts_with("spec.cidrs: Invalid"));
+        assert!(
+            changed(json!(["10.0.0.0/16", "fd00::/112"]), json!(["10.0.0.0/16"]))
+                .starts_with("spec.cidrs: Invalid")
+        );
     }
 
     #[test]
@@ -138,13 +148,19 @@ mod tests {
             let object = json!({"metadata": {"name": name}, "spec": {"parentRef": parent}});
             kind.validate_create(&object).iter().map(ToString::to_string).collect::<Vec<_>>()
         };
-        assert_eq!(found("10.0.0.1", json!({"resource": "services", "name": "a", "namespace": "b"})), [""; 0]);
+        assert_eq!(
+            found("10.0.0.1", json!({"resource": "services", "name": "a", "namespace": "b"})),
+            [""; 0]
+        );
         assert_eq!(
             found("FD00::1", json!({"group": "A", "resource": "a/b"}))[0],
             "metadata.name: Invalid value: \"FD00::1\": must be in canonical form (\"fd00::1\")"
         );
         let errors = found("fd00::1", json!({"group": "A", "resource": "a/b"}));
-        assert!(errors[0].starts_with("spec.parentRef.group: Invalid value: \"A\": a lowercase RFC 1123 subdomain"));
+        assert!(
+            errors[0]
+                .starts_with("spec.parentRef.group: Invalid value: \"A\": a lowercase RFC 1123 subdomain")
+        );
         assert_eq!(errors[1], "spec.parentRef.resource: Invalid value: \"a/b\": may not contain '/'");
         assert_eq!(errors[2], "spec.parentRef.name: Required value");
     }

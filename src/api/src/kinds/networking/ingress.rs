@@ -79,7 +79,9 @@ fn one_class(ingress: &Node<'_, '_>, errors: &mut Errors) {
 fn warnings(ingress: &Value, old: Option<&Value>) -> Vec<String> {
     let annotated = at(ingress, "metadata.annotations").get(CLASS_ANNOTATION).is_some();
     match old.is_none() && annotated && at(ingress, "spec.ingressClassName").is_null() {
-        true => vec![format!("annotation {CLASS_ANNOTATION:?} is deprecated, please use 'spec.ingressClassName' instead")],
+        true => vec![format!(
+            "annotation {CLASS_ANNOTATION:?} is deprecated, please use 'spec.ingressClassName' instead"
+        )],
         false => Vec::new(),
     }
 }
@@ -330,17 +332,22 @@ mod tests {
 
     #[test]
     fn a_class_is_named_once() {
-        let object = json!({"metadata": {"annotations": {CLASS_ANNOTATION: "a"}}, "spec": {"ingressClassName": "b"}});
+        let object =
+            json!({"metadata": {"annotations": {CLASS_ANNOTATION: "a"}}, "spec": {"ingressClassName": "b"}});
         let mut errors = Errors::new();
         one_class(&Node::root(&object), &mut errors);
         assert_eq!(
             sentences(&errors),
-            ["annotations.kubernetes.io/ingress.class: Invalid value: \"a\": must match `ingressClassName` when both are specified"]
+            [
+                "annotations.kubernetes.io/ingress.class: Invalid value: \"a\": must match `ingressClassName` when both are specified"
+            ]
         );
         let object = json!({"metadata": {"annotations": {CLASS_ANNOTATION: "a"}}});
         assert_eq!(
             warnings(&object, None),
-            ["annotation \"kubernetes.io/ingress.class\" is deprecated, please use 'spec.ingressClassName' instead"]
+            [
+                "annotation \"kubernetes.io/ingress.class\" is deprecated, please use 'spec.ingressClassName' instead"
+            ]
         );
         assert_eq!(warnings(&object, Some(&object)), [""; 0]);
     }
@@ -352,11 +359,15 @@ mod tests {
             (json!({}), vec!["spec.controller: Required value"]),
             (
                 json!({"controller": "acme"}),
-                vec!["spec.controller: Invalid value: \"acme\": must be a domain-prefixed path (such as \"acme.io/foo\")"],
+                vec![
+                    "spec.controller: Invalid value: \"acme\": must be a domain-prefixed path (such as \"acme.io/foo\")",
+                ],
             ),
             (
                 json!({"controller": "a.b/c d"}),
-                vec!["spec.controller: Invalid value: \"c d\": Invalid path (regex used for validation is '[A-Za-z0-9/\\-._~%!$&'()*+,;=:]+')"],
+                vec![
+                    "spec.controller: Invalid value: \"c d\": Invalid path (regex used for validation is '[A-Za-z0-9/\\-._~%!$&'()*+,;=:]+')",
+                ],
             ),
             (
                 json!({"controller": "a.b/c", "parameters": {"kind": "K", "name": "n", "scope": "Namespace"}}),

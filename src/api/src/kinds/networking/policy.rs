@@ -190,7 +190,9 @@ mod tests {
         let policy = json!({"spec": {"ingress": [{"from": [{"ipBlock": {"cidr": "FD00::/64"}}]}]}});
         assert_eq!(
             warnings(&policy, None),
-            ["spec.ingress[0].from[0].ipBlock.cidr: IPv6 CIDR value \"FD00::/64\" should be in RFC 5952 canonical format (\"fd00::/64\")"]
+            [
+                "spec.ingress[0].from[0].ipBlock.cidr: IPv6 CIDR value \"FD00::/64\" should be in RFC 5952 canonical format (\"fd00::/64\")"
+            ]
         );
     }
 }

@@ -1,10 +1,13 @@
 //! storage.k8s.io: classes and drivers of volumes.
 
+mod attachment;
 mod class;
 mod driver;
 
 use super::Kind;
 use super::entry::{GroupVersion, names};
+
+pub(in crate::kinds) use driver::driver_name;
 
 const V1: GroupVersion = GroupVersion::new("storage.k8s.io", "v1");
 
@@ -20,8 +23,8 @@ pub(super) static KINDS: &[Kind] = &[
         ..V1.cluster(names!("io.k8s.api.storage.v1", CSINode, "csinodes"))
     },
     Kind {
-        strategy: driver::CAPACITY,
-        table: &driver::CAPACITY_TABLE,
+        strategy: attachment::CAPACITY,
+        table: &attachment::CAPACITY_TABLE,
         ..V1.namespaced(names!("io.k8s.api.storage.v1", CSIStorageCapacity, "csistoragecapacities"))
     },
     Kind {
@@ -32,8 +35,8 @@ pub(super) static KINDS: &[Kind] = &[
     },
     Kind {
         subresources: &[V1.status("VolumeAttachment")],
-        strategy: driver::ATTACHMENT,
-        table: &driver::ATTACHMENT_TABLE,
+        strategy: attachment::ATTACHMENT,
+        table: &attachment::ATTACHMENT_TABLE,
         ..V1.cluster(names!("io.k8s.api.storage.v1", VolumeAttachment, "volumeattachments"))
     },
     Kind {

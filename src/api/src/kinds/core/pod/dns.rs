@@ -1,7 +1,5 @@
 //! How a pod resolves names.
 
-use std::net::IpAddr;
-
 use crate::field::{Errors, Node};
 use crate::names;
 
@@ -10,12 +8,8 @@ const SERVERS_MAX: usize = 3;
 const SEARCHES_MAX: usize = 32;
 const SEARCH_LENGTH_MAX: usize = 2048;
 
-pub(in crate::kinds) const IP: &str = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)";
-
 pub(super) fn address(ip: &Node<'_, '_>, errors: &mut Errors) {
-    if ip.text().parse::<IpAddr>().is_err() {
-        errors.push(ip.invalid_as(ip.text(), IP));
-    }
+    ip.check(names::ip, errors);
 }
 
 pub(super) fn config(spec: &Node<'_, '_>, errors: &mut Errors) {

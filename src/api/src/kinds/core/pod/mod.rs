@@ -27,7 +27,6 @@ use crate::field::{Errors, Node};
 use crate::metadata::{validate_annotations, validate_labels};
 use crate::value::{int, replace, text};
 pub(in crate::kinds) use defaults::{claim_spec as default_claim_spec, template as default_template};
-pub(in crate::kinds) use dns::IP;
 pub(super) use parts::{EPHEMERAL, RESIZE};
 pub(in crate::kinds) use placement::{EFFECTS, node_selector};
 pub(in crate::kinds) use probes::port as port_or_name;

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use super::super::old_labels;
 use super::annotations::{APP_ARMOR, SECCOMP_CONTAINER, SECCOMP_POD};
 use super::os::each_container;
 use super::resources::quantity_of;
@@ -62,23 +63,9 @@ fn of(pod: &Node<'_, '_>, subject: Subject) -> Warnings {
     warnings
 }
 
-/// Labels of nodes under their old names.
-const OLD_LABELS: [(&str, &str, &str); 5] = [
-    ("beta.kubernetes.io/arch", "1.14", "kubernetes.io/arch"),
-    ("beta.kubernetes.io/os", "1.14", "kubernetes.io/os"),
-    ("failure-domain.beta.kubernetes.io/region", "1.17", "topology.kubernetes.io/region"),
-    ("failure-domain.beta.kubernetes.io/zone", "1.17", "topology.kubernetes.io/zone"),
-    ("beta.kubernetes.io/instance-type", "1.17", "node.kubernetes.io/instance-type"),
-];
-
-fn old_label(label: &str) -> Option<String> {
-    let (_, since, new) = OLD_LABELS.iter().find(|(old, ..)| *old == label)?;
-    Some(format!("deprecated since v{since}; use {new:?} instead"))
-}
-
 fn placement(spec: &Node<'_, '_>, warnings: &mut Warnings) {
     for (key, value) in spec.at("nodeSelector").entries() {
-        warnings.extend(old_label(key).map(|message| format!("{}: {message}", value.path)));
+        warnings.extend(old_labels::sentence(key).map(|message| format!("{}: {message}", value.path)));
     }
     let affinity = spec.at("affinity.nodeAffinity");
     let required = affinity.at("requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms");
@@ -99,7 +86,7 @@ fn node_term(term: &Node<'_, '_>, warnings: &mut Warnings) {
 }
 
 fn named_label(key: &Node<'_, '_>, warnings: &mut Warnings) {
-    if let Some(message) = old_label(key.text()) {
+    if let Some(message) = old_labels::sentence(key.text()) {
         warnings.push(format!("{}: {} is {message}", key.path, key.text()));
     }
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::rules::is_headless;
 use crate::field::{Errors, Node};
 use crate::names;
-use crate::value::{at, list, text};
+use crate::value::{list, text};
 
 /// `clusterIP`, `clusterIPs`, `ipFamilies` and `ipFamilyPolicy` must agree.
 pub(super) fn cluster(spec: &Node<'_, '_>, errors: &mut Errors) {
@@ -19,7 +19,9 @@ pub(super) fn cluster(spec: &Node<'_, '_>, errors: &mut Errors) {
         ("", []) => {}
         ("", _) => errors.push(all.invalid("must be empty when `clusterIP` is not specified")),
         (_, []) => errors.push(all.required("")),
-        (first, listed) if listed[0] != first => errors.push(all.invalid("first value must match `clusterIP`")),
+        (first, listed) if listed[0] != first => {
+            errors.push(all.invalid("first value must match `clusterIP`"))
+        }
         _ => {}
     }
     let families = spec.at("ipFamilies");
@@ -51,7 +53,8 @@ fn valid_addresses(all: &Node<'_, '_>, errors: &mut Errors) -> bool {
 
 fn of_families(spec: &Node<'_, '_>, errors: &mut Errors) {
     let all = spec.at("clusterIPs");
-    let is_v4 = |value: &Value| value.as_str().and_then(|text| text.parse().ok()).map(|ip: IpAddr| ip.is_ipv4());
+    let is_v4 =
+        |value: &Value| value.as_str().and_then(|text| text.parse().ok()).map(|ip: IpAddr| ip.is_ipv4());
     if let [first, rest @ ..] = all.list()
         && rest.iter().any(|other| is_v4(other) == is_v4(first))
     {
@@ -65,7 +68,9 @@ fn of_families(spec: &Node<'_, '_>, errors: &mut Errors) {
         if let Some(named @ ("IPv4" | "IPv6")) = family.as_str()
             && named != is
         {
-            errors.push(address.invalid(format!("expected an {named} value as indicated by `ipFamilies[{index}]`")));
+            errors.push(
+                address.invalid(format!("expected an {named} value as indicated by `ipFamilies[{index}]`")),
+            );
         }
     }
 }

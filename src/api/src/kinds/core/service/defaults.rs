@@ -28,7 +28,9 @@ pub(super) fn service(service: &mut Value) {
 }
 
 fn balancer_modes(service: &mut Value) {
-    let Some(balancer) = service.get_mut("status").and_then(|status| status.get_mut("loadBalancer")) else { return };
+    let Some(balancer) = service.get_mut("status").and_then(|status| status.get_mut("loadBalancer")) else {
+        return;
+    };
     for entry in items_mut(balancer, "ingress").filter(|entry| !is_zero(at(entry, "ip"))) {
         default_to(entry, "ipMode", "VIP");
     }
@@ -90,7 +92,9 @@ fn one_address_for_all(new: &mut Value, old: &Value) {
 /// Who asks for one family gives the other one up.
 fn release_the_second(new: &mut Value, old: &Value) {
     let was_dual = matches!(text(old, "spec.ipFamilyPolicy"), "PreferDualStack" | "RequireDualStack");
-    let Some(spec) = new.get_mut("spec").filter(|spec| was_dual && text(spec, "ipFamilyPolicy") == "SingleStack") else {
+    let Some(spec) =
+        new.get_mut("spec").filter(|spec| was_dual && text(spec, "ipFamilyPolicy") == "SingleStack")
+    else {
         return;
     };
     for field in ["clusterIPs", "ipFamilies"] {
@@ -143,7 +147,11 @@ fn keep_addresses(new: &mut Value, old: &Value) {
     if text(spec, "type") == "ExternalName" || text(old, "type") == "ExternalName" {
         return;
     }
-    for field in ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"] {
+    keep(spec, old, "clusterIP");
+    if at(spec, "clusterIP") == at(old, "clusterIP") {
+        keep(spec, old, "clusterIPs");
+    }
+    for field in ["ipFamilies", "ipFamilyPolicy"] {
         keep(spec, old, field);
     }
     if wants_node_ports(spec) && wants_node_ports(old) {

@@ -39,8 +39,7 @@ pub(super) fn service(service: &Node<'_, '_>, errors: &mut Errors) {
     balancer(&spec, errors);
     external_policy(&spec, errors);
     internal_policy(&spec, errors);
-    spec.at("trafficDistribution")
-        .may_be_among(&["PreferClose", "PreferSameNode", "PreferSameZone"], errors);
+    spec.at("trafficDistribution").may_be_among(&["PreferClose", "PreferSameNode", "PreferSameZone"], errors);
 }
 
 pub(super) fn is_headless(spec: &Value) -> bool {
@@ -85,7 +84,9 @@ fn external_name(spec: &Node<'_, '_>, errors: &mut Errors) {
     // A trailing dot makes the name absolute and is fine.
     match name.text().strip_suffix('.').unwrap_or(name.text()) {
         "" => errors.push(name.required("")),
-        host => errors.extend(names::subdomain(host).into_iter().map(|problem| name.invalid_as(host, problem))),
+        host => {
+            errors.extend(names::subdomain(host).into_iter().map(|problem| name.invalid_as(host, problem)))
+        }
     }
 }
 
@@ -97,7 +98,9 @@ fn ports(spec: &Node<'_, '_>, errors: &mut Errors) {
         name(&port.at("name"), several, &mut names_seen, errors);
         let number = port.at("port");
         let problems = names::port_number(number.int().unwrap_or_default());
-        errors.extend(problems.into_iter().map(|problem| number.invalid_as(number.int().unwrap_or_default(), problem)));
+        errors.extend(
+            problems.into_iter().map(|problem| number.invalid_as(number.int().unwrap_or_default(), problem)),
+        );
         port.at("protocol").must_be_among(&["SCTP", "TCP", "UDP"], errors);
         port_or_name(&port.at("targetPort"), errors);
         let application = port.at("appProtocol");
@@ -183,7 +186,9 @@ fn source_ranges(service: &Node<'_, '_>, errors: &mut Errors) {
             errors.push(annotation.forbidden(BALANCERS_ONLY));
         }
         let said = annotation.text().trim();
-        said.split(',').filter(|_| !said.is_empty()).for_each(|range| source_range(&annotation, range, errors));
+        said.split(',')
+            .filter(|_| !said.is_empty())
+            .for_each(|range| source_range(&annotation, range, errors));
     }
 }
 
@@ -218,9 +223,11 @@ fn external_policy(spec: &Node<'_, '_>, errors: &mut Errors) {
     let port = spec.at("healthCheckNodePort");
     match port.int() {
         Some(0) | None => {}
-        Some(_) if !wants_health_port(spec.value) => errors.push(port.invalid(
-            "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'",
-        )),
+        Some(_) if !wants_health_port(spec.value) => {
+            errors.push(port.invalid(
+                "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'",
+            ))
+        }
         Some(number) => {
             errors.extend(names::port_number(number).into_iter().map(|problem| port.invalid(problem)));
         }
@@ -248,7 +255,8 @@ pub(super) fn update(new: &Node<'_, '_>, old: &Value, errors: &mut Errors) {
         errors.push(class.invalid("may not change once set"));
     }
     let port = spec.at("healthCheckNodePort");
-    if wants_health_port(spec.value) && wants_health_port(old) && port.value != at(old, "healthCheckNodePort") {
+    if wants_health_port(spec.value) && wants_health_port(old) && port.value != at(old, "healthCheckNodePort")
+    {
         errors.push(port.forbidden("field is immutable"));
     }
 }
@@ -282,7 +290,8 @@ pub(in crate::kinds) fn host_name(name: &Node<'_, '_>, errors: &mut Errors) {
 /// Sentences about what a Service says to no effect, or in an unusual way.
 pub(super) fn warnings(service: &Value, _: Option<&Value>) -> Vec<String> {
     let spec = at(service, "spec");
-    let (kind, headless) = (text(spec, "type"), text(spec, "type") == "ClusterIP" && text(spec, "clusterIP") == "None");
+    let (kind, headless) =
+        (text(spec, "type"), text(spec, "type") == "ClusterIP" && text(spec, "clusterIP") == "None");
     let externals = list(spec, "externalIPs");
     let mut warnings = Vec::new();
     if at(service, "metadata.annotations").get(HINTS).is_some() {
@@ -290,9 +299,15 @@ pub(super) fn warnings(service: &Value, _: Option<&Value>) -> Vec<String> {
     }
     warnings.extend(addresses::warnings(spec, headless));
     for (holds, sentence) in [
-        (headless && !text(spec, "loadBalancerIP").is_empty(), "spec.loadBalancerIP is ignored for headless services"),
+        (
+            headless && !text(spec, "loadBalancerIP").is_empty(),
+            "spec.loadBalancerIP is ignored for headless services",
+        ),
         (headless && !externals.is_empty(), "spec.externalIPs is ignored for headless services"),
-        (headless && text(spec, "sessionAffinity") != "None", "spec.SessionAffinity is ignored for headless services"),
+        (
+            headless && text(spec, "sessionAffinity") != "None",
+            "spec.SessionAffinity is ignored for headless services",
+        ),
         (
             !externals.is_empty() && !headless && kind != "ExternalName",
             "spec.externalIPs is deprecated and may no longer be implemented in some clusters",

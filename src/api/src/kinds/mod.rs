@@ -14,6 +14,7 @@ mod authorization;
 mod autoscaling;
 mod batch;
 mod certificates;
+mod conditions;
 mod coordination;
 mod core;
 mod discovery;

@@ -1,7 +1,7 @@
 //! node.k8s.io: container runtimes a pod may ask for.
 
 use super::apps::rules::immutable;
-use super::core::pod::resource_list;
+use super::core::pod::{container_resource, resource_list, tolerations};
 use super::entry::{GroupVersion, names};
 use super::{Kind, Strategy};
 use crate::field::{Errors, Node};
@@ -23,15 +23,23 @@ pub(super) static KINDS: &[Kind] = &[Kind {
     ..V1.cluster(names!("io.k8s.api.node.v1", RuntimeClass, "runtimeclasses"))
 }];
 
+/// Told as limits, which is what they are to a pod.
+fn overhead(class: &Node<'_, '_>, errors: &mut Errors) {
+    let overhead = class.at("overhead");
+    let fixed = overhead.at("podFixed");
+    let limits = fixed.named(overhead.path.field("limits"));
+    for (name, quantity) in limits.entries() {
+        container_resource(name, &quantity, errors);
+    }
+    resource_list(&limits, errors);
+}
+
 fn validate(class: &Node<'_, '_>, errors: &mut Errors) {
-    let handler = class.at("handler");
-    errors.extend(
-        names::dns_label(handler.text())
-            .into_iter()
-            .map(|problem| handler.invalid_as(handler.text(), problem)),
-    );
-    resource_list(&class.at("overhead.podFixed"), errors);
-    validate_labels(&class.at("scheduling.nodeSelector"), errors);
+    class.at("handler").check(names::dns_label, errors);
+    overhead(class, errors);
+    let scheduling = class.at("scheduling");
+    validate_labels(&scheduling.at("nodeSelector"), errors);
+    tolerations(&scheduling.at("tolerations"), errors);
 }
 
 static TABLE: Table = Table {

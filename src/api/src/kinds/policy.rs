@@ -1,6 +1,7 @@
 //! policy: disruption budgets. Eviction is a subresource of pods.
 
-use super::apps::rules::amount;
+use super::apps::rules::{amount, at_most_all, non_negative};
+use super::conditions;
 use super::entry::{GroupVersion, names};
 use super::{Generation, Kind, Strategy};
 use crate::field::{Errors, Node};
@@ -15,6 +16,7 @@ pub(super) static KINDS: &[Kind] = &[Kind {
     subresources: &[V1.status("PodDisruptionBudget")],
     strategy: Strategy {
         validate,
+        validate_status: |new, _, errors| status(&new.at("status"), errors),
         generation: Generation::Spec,
         unconditional_update: false,
         ..Strategy::PLAIN
@@ -31,11 +33,16 @@ fn validate(budget: &Node<'_, '_>, errors: &mut Errors) {
     }
     for number in [least, most] {
         amount(&number, errors);
+        at_most_all(&number, errors);
     }
     selector_rules::validate(&spec.at("selector"), errors);
-    let policy = spec.at("unhealthyPodEvictionPolicy");
-    if policy.is_set() && !matches!(policy.text(), "AlwaysAllow" | "IfHealthyBudget") {
-        errors.push(policy.unsupported(&["AlwaysAllow", "IfHealthyBudget"]));
+    spec.at("unhealthyPodEvictionPolicy").may_be_among(&["AlwaysAllow", "IfHealthyBudget"], errors);
+}
+
+fn status(status: &Node<'_, '_>, errors: &mut Errors) {
+    conditions::validate(&status.at("conditions"), errors);
+    for field in ["disruptionsAllowed", "currentHealthy", "desiredHealthy", "expectedPods"] {
+        non_negative(&status.at(field), errors);
     }
 }
 
@@ -57,3 +64,40 @@ static TABLE: Table = Table {
         ]
     },
 };
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn what_a_budget_must_say() {
+        let found = |spec: Value| {
+            let mut errors = Errors::new();
+            validate(&Node::root(&json!({"spec": spec})), &mut errors);
+            errors.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(found(json!({"minAvailable": "50%", "selector": {}})), [""; 0]);
+        for (spec, expected) in [
+            (
+                json!({"minAvailable": 1, "maxUnavailable": 1}),
+                "spec: Invalid value: {\"maxUnavailable\":1,\"minAvailable\":1}: minAvailable and maxUnavailable cannot be both set",
+            ),
+            (
+                json!({"minAvailable": -1}),
+                "spec.minAvailable: Invalid value: -1: must be greater than or equal to 0",
+            ),
+            (
+                json!({"maxUnavailable": "101%"}),
+                "spec.maxUnavailable: Invalid value: \"101%\": must not be greater than 100%",
+            ),
+            (
+                json!({"unhealthyPodEvictionPolicy": "X"}),
+                "spec.unhealthyPodEvictionPolicy: Unsupported value: \"X\": supported values: \"AlwaysAllow\", \"IfHealthyBudget\"",
+            ),
+        ] {
+            assert_eq!(found(spec), [expected]);
+        }
+    }
+}

@@ -2,7 +2,6 @@
 
 use serde_json::Value;
 
-use super::apps::rules::immutable;
 use super::entry::{GroupVersion, names};
 use super::{Kind, NameRule, Strategy};
 use crate::field::{Errors, Node};
@@ -22,8 +21,13 @@ const ROLE: Strategy = Strategy {
 const CLUSTER_ROLE: Strategy = Strategy { validate: cluster_role, ..ROLE };
 const BINDING: Strategy = Strategy {
     defaults: binding_defaults,
-    validate: |binding, errors| self::binding(binding, &["ClusterRole", "Role"], errors),
-    validate_update: |new, old, errors| immutable(&new.at("roleRef"), at(old, "roleRef"), errors),
+    validate: |binding, errors| self::binding(binding, &["Role", "ClusterRole"], errors),
+    validate_update: |new, old, errors| {
+        let role = new.at("roleRef");
+        if role.value != at(old, "roleRef") {
+            errors.push(role.invalid("cannot change roleRef"));
+        }
+    },
     ..ROLE
 };
 const CLUSTER_BINDING: Strategy =
@@ -71,7 +75,11 @@ fn cluster_role(role: &Node<'_, '_>, errors: &mut Errors) {
         );
     }
     for selector in aggregation.at("clusterRoleSelectors").items() {
+        let before = errors.len();
         crate::selector_rules::validate(&selector, errors);
+        if errors.len() > before {
+            errors.push(selector.invalid_as(Value::Null, "invalid label selector."));
+        }
     }
 }
 
@@ -110,10 +118,7 @@ fn binding(binding: &Node<'_, '_>, kinds: &[&str], errors: &mut Errors) {
     if !kinds.contains(&kind.text()) {
         errors.push(kind.unsupported(kinds));
     }
-    match name.text() {
-        "" => errors.push(name.required("")),
-        text => errors.extend(names::path_segment(text).into_iter().map(|problem| name.invalid(problem))),
-    }
+    name.must_be(names::path_segment, errors);
     let namespaced = kinds.contains(&"Role");
     for subject in binding.at("subjects").items() {
         self::subject(&subject, namespaced, errors);
@@ -128,9 +133,7 @@ fn subject(subject: &Node<'_, '_>, in_namespace: bool, errors: &mut Errors) {
     }
     match kind.text() {
         "ServiceAccount" => {
-            if !name.text().is_empty() {
-                errors.extend(names::subdomain(name.text()).into_iter().map(|problem| name.invalid(problem)));
-            }
+            name.check_given(names::subdomain, errors);
             if !group.text().is_empty() {
                 errors.push(group.unsupported(&[""]));
             }
@@ -210,6 +213,51 @@ mod tests {
                 "roleRef.kind: Unsupported value: \"Role\": supported values: \"ClusterRole\"",
                 "subjects[0].namespace: Required value",
             ]
+        );
+    }
+
+    #[test]
+    fn odd_bindings() {
+        let found = |change: Value| {
+            let base = json!({"roleRef": {"kind": "Role", "name": "r"}, "subjects": [{"kind": "User", "name": "u"}]});
+            sentences(&BINDING, crate::patch::merge(base, &change).unwrap())
+        };
+        for (change, expected) in [
+            (
+                json!({"roleRef": {"apiGroup": "x"}}),
+                "roleRef.apiGroup: Unsupported value: \"x\": supported values: \"rbac.authorization.k8s.io\"",
+            ),
+            (
+                json!({"roleRef": {"kind": "X"}}),
+                "roleRef.kind: Unsupported value: \"X\": supported values: \"Role\", \"ClusterRole\"",
+            ),
+            (json!({"roleRef": {"name": ""}}), "roleRef.name: Required value"),
+            (
+                json!({"roleRef": {"name": "a/b"}}),
+                "roleRef.name: Invalid value: \"a/b\": may not contain '/'",
+            ),
+            (json!({"subjects": [{"kind": "User"}]}), "subjects[0].name: Required value"),
+            (
+                json!({"subjects": [{"kind": "Robot", "name": "r"}]}),
+                "subjects[0].kind: Unsupported value: \"Robot\": supported values: \"ServiceAccount\", \"User\", \"Group\"",
+            ),
+            (
+                json!({"subjects": [{"kind": "ServiceAccount", "name": "r", "apiGroup": "x"}]}),
+                "subjects[0].apiGroup: Unsupported value: \"x\": supported values: \"\"",
+            ),
+        ] {
+            assert_eq!(found(change), [expected]);
+        }
+        let old = json!({"roleRef": {"kind": "Role", "name": "r"}});
+        let mut errors = Errors::new();
+        (BINDING.validate_update)(
+            &Node::root(&json!({"roleRef": {"kind": "Role", "name": "s"}})),
+            &old,
+            &mut errors,
+        );
+        assert_eq!(
+            errors.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            ["roleRef: Invalid value: {\"kind\":\"Role\",\"name\":\"s\"}: cannot change roleRef"]
         );
     }
 }

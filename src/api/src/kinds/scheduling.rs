@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::apps::rules::immutable;
 use super::entry::{GroupVersion, names};
-use super::{Kind, Strategy};
+use super::{Generation, Kind, Strategy};
 use crate::field::{Errors, Node};
 use crate::table::{AGE, Column, NAME, Table, age, name};
 use crate::value::{at, default_to, flag, int, text};
@@ -17,6 +17,7 @@ pub(super) static KINDS: &[Kind] = &[Kind {
         defaults: |class| default_to(class, "preemptionPolicy", "PreemptLowerPriority"),
         validate,
         validate_update: update,
+        generation: Generation::Once,
         ..Strategy::PLAIN
     },
     table: &TABLE,
@@ -25,23 +26,39 @@ pub(super) static KINDS: &[Kind] = &[Kind {
 
 /// Priorities above this are the system's.
 const USER_MAX: i64 = 1_000_000_000;
-const SYSTEM: [&str; 2] = ["system-node-critical", "system-cluster-critical"];
+/// The classes that come with every cluster, and their values.
+const SYSTEM: [(&str, i64); 2] =
+    [("system-node-critical", 2_000_001_000), ("system-cluster-critical", 2_000_000_000)];
 
 fn validate(class: &Node<'_, '_>, errors: &mut Errors) {
     let (name, value) = (class.at("metadata.name"), class.at("value"));
     if name.text().starts_with("system-") {
-        if !SYSTEM.contains(&name.text()) {
-            errors.push(class.at("metadata.name").forbidden(
-                "priority class names with 'system-' prefix are reserved for system use only. error: no such class",
-            ));
-        }
+        errors.extend(unlike_the_systems(class).map(|why| {
+            name.forbidden(format!(
+                "priority class names with 'system-' prefix are reserved for system use only. error: {why}"
+            ))
+        }));
     } else if value.int().is_some_and(|value| value > USER_MAX) {
         errors
             .push(value.forbidden(format!("maximum allowed value of a user defined priority is {USER_MAX}")));
     }
     let policy = class.at("preemptionPolicy");
-    if !matches!(policy.text(), "PreemptLowerPriority" | "Never") {
-        errors.push(policy.unsupported(&["PreemptLowerPriority", "Never"]));
+    if policy.is_set() {
+        policy.must_be_among(&["PreemptLowerPriority", "Never"], errors);
+    }
+}
+
+fn unlike_the_systems(class: &Node<'_, '_>) -> Option<String> {
+    let name = text(class.value, "metadata.name");
+    match SYSTEM.iter().find(|(known, _)| *known == name) {
+        None => Some(format!("{name} is not a known system priority class")),
+        Some((_, value)) if int(class.value, "value") != *value => {
+            Some(format!("value of {name} PriorityClass must be {value}"))
+        }
+        Some(_) if flag(class.value, "globalDefault") => {
+            Some(format!("globalDefault of {name} PriorityClass must be false"))
+        }
+        Some(_) => None,
     }
 }
 
@@ -70,3 +87,39 @@ static TABLE: Table = Table {
         ]
     },
 };
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_a_class_must_say() {
+        let found = |class: Value| {
+            let mut errors = Errors::new();
+            validate(&Node::root(&class), &mut errors);
+            errors.iter().map(ToString::to_string).collect::<String>()
+        };
+        let reserved = "metadata.name: Forbidden: priority class names with 'system-' prefix are reserved for system use only. error: ";
+        for (class, expected) in [
+            (json!({"metadata": {"name": "a"}, "value": 1_000_000_000}), String::new()),
+            (json!({"metadata": {"name": "system-node-critical"}, "value": 2_000_001_000_i64}), String::new()),
+            (
+                json!({"metadata": {"name": "a"}, "value": 1_000_000_001}),
+                "value: Forbidden: maximum allowed value of a user defined priority is 1000000000".into(),
+            ),
+            (json!({"metadata": {"name": "system-a"}}), format!("{reserved}system-a is not a known system priority class")),
+            (
+                json!({"metadata": {"name": "system-cluster-critical"}, "value": 1}),
+                format!("{reserved}value of system-cluster-critical PriorityClass must be 2000000000"),
+            ),
+            (
+                json!({"metadata": {"name": "a"}, "preemptionPolicy": "X"}),
+                "preemptionPolicy: Unsupported value: \"X\": supported values: \"PreemptLowerPriority\", \"Never\"".into(),
+            ),
+        ] {
+            assert_eq!(found(class), expected);
+        }
+    }
+}

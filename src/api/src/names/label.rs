@@ -109,6 +109,24 @@ pub fn header_name(name: &str) -> Problems {
     }
 }
 
+/// Why a condition holds, in one word.
+pub fn condition_reason(reason: &str) -> Problems {
+    let bytes = reason.as_bytes();
+    let word = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+    let fits = bytes.first().is_some_and(u8::is_ascii_alphabetic)
+        && bytes.last().is_some_and(word)
+        && bytes.iter().all(|byte| word(byte) || b",:".contains(byte));
+    match fits {
+        true => Problems::new(),
+        false => vec![pattern(
+            "a condition reason must start with alphabetic character, optionally followed by a string of alphanumeric \
+             characters or '_,:', and must end with an alphanumeric character or '_'",
+            "[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?",
+            &["my_name", "MY_NAME", "MyName", "ReasonA,ReasonB", "ReasonA:ReasonB"],
+        )],
+    }
+}
+
 /// What can follow the host in a URL.
 pub fn http_path(path: &str) -> Problems {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"/-._~%!$&'()*+,;=:".contains(&byte);

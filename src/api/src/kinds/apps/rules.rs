@@ -206,7 +206,7 @@ pub(in crate::kinds) fn amount(amount: &Node<'_, '_>, errors: &mut Errors) {
     }
 }
 
-fn at_most_all(amount: &Node<'_, '_>, errors: &mut Errors) {
+pub(in crate::kinds) fn at_most_all(amount: &Node<'_, '_>, errors: &mut Errors) {
     if matches!(Amount::parse(amount.value), Some(Amount::Percent(101..))) {
         errors.push(amount.invalid("must not be greater than 100%"));
     }

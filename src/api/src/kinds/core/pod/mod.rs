@@ -28,7 +28,7 @@ use crate::metadata::{validate_annotations, validate_labels};
 use crate::value::{int, replace, text};
 pub(in crate::kinds) use defaults::{claim_spec as default_claim_spec, template as default_template};
 pub(super) use parts::{EPHEMERAL, RESIZE};
-pub(in crate::kinds) use placement::{EFFECTS, node_selector};
+pub(in crate::kinds) use placement::{EFFECTS, node_selector, tolerations};
 pub(in crate::kinds) use probes::port as port_or_name;
 pub(in crate::kinds) use resources::{
     amount, container_resource, is_for_quotas, may_overcommit, quantity_of, resource_list, resource_name,

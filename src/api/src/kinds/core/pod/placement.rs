@@ -149,7 +149,7 @@ fn label_keys(term: &Node<'_, '_>, errors: &mut Errors) {
     }
 }
 
-pub(super) fn tolerations(tolerations: &Node<'_, '_>, errors: &mut Errors) {
+pub(in crate::kinds) fn tolerations(tolerations: &Node<'_, '_>, errors: &mut Errors) {
     tolerations.items().for_each(|toleration| tolerate(&toleration, errors));
 }
 

@@ -20,7 +20,7 @@ pub(super) fn cluster(spec: &Node<'_, '_>, errors: &mut Errors) {
         ("", _) => errors.push(all.invalid("must be empty when `clusterIP` is not specified")),
         (_, []) => errors.push(all.required("")),
         (first, listed) if listed[0] != first => {
-            errors.push(all.invalid("first value must match `clusterIP`"))
+            errors.push(all.invalid("first value must match `clusterIP`"));
         }
         _ => {}
     }

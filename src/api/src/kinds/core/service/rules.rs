@@ -85,7 +85,7 @@ fn external_name(spec: &Node<'_, '_>, errors: &mut Errors) {
     match name.text().strip_suffix('.').unwrap_or(name.text()) {
         "" => errors.push(name.required("")),
         host => {
-            errors.extend(names::subdomain(host).into_iter().map(|problem| name.invalid_as(host, problem)))
+            errors.extend(names::subdomain(host).into_iter().map(|problem| name.invalid_as(host, problem)));
         }
     }
 }
@@ -226,7 +226,7 @@ fn external_policy(spec: &Node<'_, '_>, errors: &mut Errors) {
         Some(_) if !wants_health_port(spec.value) => {
             errors.push(port.invalid(
                 "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'",
-            ))
+            ));
         }
         Some(number) => {
             errors.extend(names::port_number(number).into_iter().map(|problem| port.invalid(problem)));

@@ -269,10 +269,10 @@ fn fibre_channel(source: &Node<'_, '_>, _: &str, errors: &mut Errors) {
     let (targets, ids, lun) = (source.at("targetWWNs"), source.at("wwids"), source.at("lun"));
     match (targets.is_zero(), ids.is_zero()) {
         (true, true) => {
-            errors.push(targets.required("must specify either targetWWNs or wwids, but not both"))
+            errors.push(targets.required("must specify either targetWWNs or wwids, but not both"));
         }
         (false, false) => {
-            errors.push(targets.invalid("targetWWNs and wwids can not be specified simultaneously"))
+            errors.push(targets.invalid("targetWWNs and wwids can not be specified simultaneously"));
         }
         _ => {}
     }

@@ -1,5 +1,7 @@
+use std::collections::{BTreeMap, BTreeSet};
+
 use proptest::prelude::*;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::set::Element;
 use super::*;
@@ -334,7 +336,72 @@ fn any_data() -> impl Strategy<Value = Value> {
         .prop_map(|data| json!(data))
 }
 
+/// What server-side apply is meant to do to a map of plain values.
+#[derive(Debug, Default)]
+struct Model {
+    values: BTreeMap<String, Value>,
+    owners: BTreeMap<String, BTreeSet<&'static str>>,
+}
+
+impl Model {
+    fn others(&self, key: &str, manager: &str) -> bool {
+        self.owners.get(key).is_some_and(|owners| owners.iter().any(|owner| *owner != manager))
+    }
+
+    /// False if it conflicts, and nothing happens.
+    fn apply(&mut self, manager: &'static str, config: &Value, force: bool) -> bool {
+        let config = config.as_object().expect("a map");
+        let changes = |key: &str, value: &Value| self.values.get(key) != Some(value);
+        let taken: Vec<_> =
+            config.iter().filter(|(key, value)| changes(key, value) && self.others(key, manager)).collect();
+        if !force && !taken.is_empty() {
+            return false;
+        }
+        for (key, _) in taken {
+            self.owners.remove(key);
+        }
+        for (key, value) in config {
+            self.values.insert(key.clone(), value.clone());
+            self.owners.entry(key.clone()).or_default().insert(manager);
+        }
+        for (key, owners) in &mut self.owners {
+            if !config.contains_key(key) && owners.remove(manager) && owners.is_empty() {
+                self.values.remove(key);
+            }
+        }
+        true
+    }
+}
+
+fn is_empty(config: &Value) -> bool {
+    config.as_object().is_none_or(Map::is_empty)
+}
+
 proptest! {
+    #[test]
+    fn several_appliers_share_an_object_as_the_model_says(
+        steps in prop::collection::vec((prop::sample::select(vec!["a", "b", "c"]), any_data(), any::<bool>()), 1..12)
+    ) {
+        let (api, mut model, mut live) = (Api::config_maps(), Model::default(), None);
+        for (manager, config, force) in steps {
+            let mut object = config_map(&config);
+            if is_empty(&config) {
+                // Nothing of it would be left in the store, and whoever says it again would conflict, as upstream.
+                object.as_object_mut().expect("an object").remove("data");
+            }
+            match api.try_apply(live.as_ref(), manager, &object, force) {
+                Ok(object) => {
+                    prop_assert!(model.apply(manager, &config, force), "{manager} did not conflict");
+                    live = Some(object);
+                }
+                Err(Error::Conflict(_)) => prop_assert!(!model.apply(manager, &config, force), "{manager} conflicted"),
+                Err(error) => prop_assert!(false, "{error}"),
+            }
+            let data = live.as_ref().and_then(|live| live["data"].as_object()).cloned().unwrap_or_default();
+            prop_assert_eq!(data.into_iter().collect::<BTreeMap<_, _>>(), model.values.clone());
+        }
+    }
+
     #[test]
     fn sets_obey_their_algebra(a in any_set(), b in any_set(), c in any_set()) {
         prop_assert_eq!(a.clone().union(&b), b.clone().union(&a));

@@ -17,6 +17,8 @@ mod scalar;
 mod strict;
 
 #[cfg(test)]
+pub(crate) mod any;
+#[cfg(test)]
 pub(crate) mod tests;
 
 use std::borrow::Cow;

@@ -74,6 +74,11 @@ impl Status {
         Self::new(500, "InternalError", format!("Internal error occurred: {error}")).caused("", error, "")
     }
 
+    /// What upstream did not foresee, and so tells as it is: no word for machines, and nothing before the message.
+    pub fn unforeseen(message: impl Into<String>) -> Self {
+        Self::new(500, "", message)
+    }
+
     pub fn unavailable(message: &str) -> Self {
         Self::new(503, "ServiceUnavailable", message)
     }

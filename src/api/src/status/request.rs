@@ -31,6 +31,12 @@ impl Status {
         Self::new(415, "UnsupportedMediaType", message)
     }
 
+    /// A patch that does not apply: upstream does not say why, so the cause is ours.
+    pub fn unprocessable(cause: &str) -> Self {
+        Self::new(422, "Invalid", "the server rejected our request due to an error in our request")
+            .caused("", cause, "")
+    }
+
     pub fn request_entity_too_large(message: &str) -> Self {
         Self::new(413, "RequestEntityTooLarge", format!("Request entity is too large: {message}"))
     }

@@ -50,7 +50,7 @@ fn conformed(request: &Request, object: Value) -> Result<Value, Status> {
 fn refused(error: &Error) -> Status {
     match error {
         Error::ManagedFieldsApplied => invalid("metadata.managedFields", "must be nil"),
-        Error::Misfit { .. } | Error::Undecodable(_) => Status::internal(&error.to_string()),
+        Error::Misfit { .. } | Error::Undecodable(_) => Status::unforeseen(error.to_string()),
         Error::Conflict(conflicts) => conflict(conflicts),
     }
 }

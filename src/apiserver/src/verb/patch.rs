@@ -56,12 +56,7 @@ pub(super) fn refused(error: &patch::Error) -> Status {
     match error.class() {
         patch::Class::BadRequest => Status::bad_request(error.to_string()),
         patch::Class::TooLarge => Status::request_entity_too_large(&error.to_string()),
-        patch::Class::Unprocessable => {
-            let mut status = Status::bad_request(error.to_string());
-            status.code = 422;
-            status.reason = "Invalid";
-            status
-        }
-        patch::Class::Internal => Status::internal(&error.to_string()),
+        patch::Class::Unprocessable => Status::unprocessable(&error.to_string()),
+        patch::Class::Internal => Status::unforeseen(error.to_string()),
     }
 }

@@ -13,6 +13,7 @@ use tower::ServiceExt;
 
 mod access;
 mod admission;
+mod fuzz;
 mod nodes;
 mod protobuf;
 mod services;
@@ -24,6 +25,7 @@ const ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
 
 struct Api {
     server: ApiServer,
+    store: Store,
     _folder: tempfile::TempDir,
 }
 
@@ -38,7 +40,8 @@ impl Api {
         let contents = backend.contents();
         let store = Store::over(backend, contents, Limits::default()).unwrap();
         let signer = Signer::open(&folder.path().join("key")).unwrap();
-        let api = Self { server: ApiServer::new(store, Issuer::new(signer, ISSUER)), _folder: folder };
+        let server = ApiServer::new(store.clone(), Issuer::new(signer, ISSUER));
+        let api = Self { server, store, _folder: folder };
         let (code, _) = api.post("/api/v1/namespaces", json!({"metadata": {"name": "shop"}})).await;
         assert_eq!(code, 201);
         let account = json!({"metadata": {"name": "default"}});

@@ -4,7 +4,7 @@ use super::*;
 
 const SERVICES: &str = "/api/v1/namespaces/shop/services";
 
-async fn with_networks(networks: &[&str]) -> Api {
+pub(crate) async fn with_networks(networks: &[&str]) -> Api {
     let api = Api::start().await;
     let cidr = json!({"metadata": {"name": "kubernetes"}, "spec": {"cidrs": networks}});
     let (code, answer) = api.post("/apis/networking.k8s.io/v1/servicecidrs", cidr).await;

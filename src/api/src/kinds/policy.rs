@@ -1,6 +1,7 @@
 //! policy: disruption budgets. Eviction is a subresource of pods.
 
-use super::apps::rules::{amount, at_most_all, non_negative};
+use super::apps::rollout::{amount, at_most_all};
+use super::apps::rules::non_negative;
 use super::conditions;
 use super::entry::{GroupVersion, names};
 use super::{Generation, Kind, Strategy};

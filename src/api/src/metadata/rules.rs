@@ -9,6 +9,8 @@ use crate::value::{at, int};
 
 /// All annotations of an object together, keys and values.
 const ANNOTATIONS_MAX: usize = 256 * 1024;
+const MANAGER_MAX: usize = 128;
+const SUBRESOURCE_MAX: usize = 256;
 
 /// Rules for an object by itself.
 pub fn validate(kind: &Kind, metadata: &Node<'_, '_>, errors: &mut Errors) {
@@ -92,6 +94,8 @@ fn describing(metadata: &Node<'_, '_>, errors: &mut Errors) {
     annotations(&metadata.at("annotations"), errors);
     owners(&metadata.at("ownerReferences"), errors);
     finalizers(&metadata.at("finalizers"), errors);
+    managers(&metadata.at("managedFields"), errors);
+    metadata.at("finalizers").items().for_each(|finalizer| standard_finalizer(&finalizer, errors));
 }
 
 pub(crate) fn labels(labels: &Node<'_, '_>, errors: &mut Errors) {
@@ -111,7 +115,8 @@ pub(crate) fn annotations(annotations: &Node<'_, '_>, errors: &mut Errors) {
     let mut size = 0;
     for (key, value) in annotations.entries() {
         // Upper-case prefixes were let in once and still are.
-        label_key(annotations, &key.to_lowercase(), errors);
+        let problems = names::qualified_name(&key.to_lowercase());
+        errors.extend(problems.into_iter().map(|problem| annotations.invalid_as(key.as_str(), problem)));
         size += key.len() + value.text().len();
     }
     if size > ANNOTATIONS_MAX {
@@ -120,22 +125,23 @@ pub(crate) fn annotations(annotations: &Node<'_, '_>, errors: &mut Errors) {
 }
 
 fn owners(owners: &Node<'_, '_>, errors: &mut Errors) {
-    let mut controller: Option<&str> = None;
+    let mut controller: Option<String> = None;
     for owner in owners.items() {
-        owner_fields(&owner, errors);
-        if owner.at("controller").value != &Value::Bool(true) {
+        owner_fields(&owner.named(owners.path), errors);
+        if !owner.at("controller").flag() {
             continue;
         }
-        let name = owner.at("name").text();
-        if let Some(first) = controller {
-            errors.push(owners.invalid(format!(
+        let name = format!("{}/{}", owner.at("kind").text(), owner.at("name").text());
+        match &controller {
+            None => controller = Some(name),
+            Some(first) => errors.push(owners.invalid(format!(
                 "Only one reference can have Controller set to true. Found \"true\" in references for {first} and {name}"
-            )));
+            ))),
         }
-        controller = Some(name);
     }
 }
 
+/// One owner; upstream does not say which.
 fn owner_fields(owner: &Node<'_, '_>, errors: &mut Errors) {
     let version = owner.at("apiVersion");
     if version.text().rsplit('/').next().is_none_or(str::is_empty) {
@@ -159,6 +165,37 @@ fn finalizers(finalizers: &Node<'_, '_>, errors: &mut Errors) {
     let has = |name: &str| finalizers.list().iter().any(|finalizer| finalizer == name);
     if has("orphan") && has("foregroundDeletion") {
         errors.push(finalizers.invalid("finalizer orphan and foregroundDeletion cannot be both set"));
+    }
+}
+
+/// Who writes which field: what clients send of it must at least be readable.
+fn managers(entries: &Node<'_, '_>, errors: &mut Errors) {
+    for entry in entries.items() {
+        let (operation, kind) = (entry.at("operation"), entry.at("fieldsType"));
+        if !matches!(operation.text(), "Apply" | "Update") {
+            errors.push(operation.invalid_as(operation.text(), "must be `Apply` or `Update`"));
+        }
+        if !matches!(kind.text(), "" | "FieldsV1") {
+            errors.push(kind.invalid("must be `FieldsV1`"));
+        }
+        for (field, max) in [("manager", MANAGER_MAX), ("subresource", SUBRESOURCE_MAX)] {
+            if entry.at(field).text().len() > max {
+                errors.push(entry.at(field).too_long(max));
+            }
+        }
+        let manager = entry.at("manager");
+        for (position, letter) in manager.text().char_indices().filter(|(_, letter)| letter.is_control()) {
+            let code = u32::from(letter);
+            errors.push(manager.invalid(format!("invalid character U+{code:04X} (at position {position})")));
+        }
+    }
+}
+
+/// Finalizers without a domain are those of Kubernetes itself.
+pub(crate) fn standard_finalizer(finalizer: &Node<'_, '_>, errors: &mut Errors) {
+    let name = finalizer.text();
+    if !name.contains('/') && !matches!(name, "kubernetes" | "orphan" | "foregroundDeletion") {
+        errors.push(finalizer.invalid("name is neither a standard finalizer name nor is it fully qualified"));
     }
 }
 
@@ -222,13 +259,33 @@ mod tests {
         );
         assert!(errors[0].starts_with("metadata.labels: Invalid value: \"a b\": name part must consist"));
         assert!(errors[1].starts_with("metadata.labels: Invalid value: \"-\": a valid label must be"));
-        assert!(errors[2].contains("Found \"true\" in references for x and x"));
+        assert!(errors[2].contains("Found \"true\" in references for Pod/x and Pod/x"));
         assert_eq!(
             errors[3],
-            "metadata.ownerReferences[2].apiVersion: Invalid value: \"apps/\": version must not be empty"
+            "metadata.ownerReferences.apiVersion: Invalid value: \"apps/\": version must not be empty"
         );
-        assert_eq!(errors[6], "metadata.ownerReferences[2].uid: Invalid value: \"\": must not be empty");
+        assert_eq!(errors[6], "metadata.ownerReferences.uid: Invalid value: \"\": must not be empty");
         assert!(errors[7].ends_with("finalizer orphan and foregroundDeletion cannot be both set"));
+    }
+
+    #[test]
+    fn finalizers_and_managers_have_names() {
+        assert_eq!(
+            found(
+                "configmaps",
+                json!({"name": "a", "namespace": "b", "annotations": {"A b": ""}, "finalizers": ["mine", "a.io/b"],
+                    "managedFields": [{"operation": "x", "manager": "a\u{1}", "fieldsType": "y"}]})
+            ),
+            [
+                "metadata.annotations: Invalid value: \"A b\": name part must consist of alphanumeric characters, '-', '_' or '.', \
+                 and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex \
+                 used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')",
+                "metadata.managedFields[0].operation: Invalid value: \"x\": must be `Apply` or `Update`",
+                "metadata.managedFields[0].fieldsType: Invalid value: \"y\": must be `FieldsV1`",
+                "metadata.managedFields[0].manager: Invalid value: \"a\\u0001\": invalid character U+0001 (at position 1)",
+                "metadata.finalizers[0]: Invalid value: \"mine\": name is neither a standard finalizer name nor is it fully qualified",
+            ]
+        );
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::super::core::pod::{default_claim_spec, default_template};
-use crate::value::{default_to, default_zero_to, items_mut, replace, text};
+use crate::value::{at, default_to, default_zero_to, items_mut, object, replace, text};
 
 /// Revisions of the template that are kept for a rollback.
 const REVISIONS: i64 = 10;
@@ -45,6 +45,26 @@ pub(super) fn daemon_set(object: &mut Value) {
         }
     }
     default_to(spec, "revisionHistoryLimit", REVISIONS);
+}
+
+/// How often the template of a DaemonSet has changed: a field once, shown as an annotation since.
+const GENERATION: &str = "deprecated.daemonset.template.generation";
+
+pub(super) fn first_template(set: &mut Value) {
+    note_generation(set, 1);
+}
+
+pub(super) fn next_template(new: &mut Value, old: &Value) {
+    let was = at(old, "metadata.annotations").get(GENERATION).and_then(Value::as_str);
+    let was = was.and_then(|text| text.parse::<i64>().ok()).unwrap_or(1);
+    let changed = at(new, "spec.template") != at(old, "spec.template");
+    note_generation(new, was.saturating_add(i64::from(changed)));
+}
+
+fn note_generation(set: &mut Value, generation: i64) {
+    if let Some(annotations) = set.get_mut("metadata").and_then(|metadata| object(metadata, "annotations")) {
+        annotations.insert(GENERATION.into(), generation.to_string().into());
+    }
 }
 
 pub(super) fn stateful_set(object: &mut Value) {
@@ -114,6 +134,12 @@ mod tests {
             object["spec"]["updateStrategy"]["rollingUpdate"],
             json!({"maxUnavailable": 1, "maxSurge": 0})
         );
+        let mut changed = json!({"metadata": {}, "spec": {"template": {"a": 1}}});
+        next_template(
+            &mut changed,
+            &json!({"metadata": {"annotations": {GENERATION: "3"}}, "spec": {"template": {}}}),
+        );
+        assert_eq!(changed["metadata"]["annotations"][GENERATION], "4");
         let mut object = json!({"spec": {"volumeClaimTemplates": [{"spec": {}}]}});
         stateful_set(&mut object);
         assert_eq!(

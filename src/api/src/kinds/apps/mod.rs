@@ -1,18 +1,22 @@
 //! apps: the controllers that keep pods running.
 
 mod defaults;
+pub(super) mod rollout;
 pub(super) mod rules;
+pub(super) mod status;
 pub(super) mod table;
 
+use super::core::pod::{template_warnings, workload_warnings};
 use super::entry::{GroupVersion, SCALE, names};
 use super::field::Field;
-use super::{Generation, Kind, Selectable, Strategy};
+use super::{Generation, Kind, NameRule, Selectable, Strategy};
 
 const V1: GroupVersion = GroupVersion::new("apps", "v1");
 
 const WORKLOAD: Strategy = Strategy {
     validate_update: rules::selector_is_immutable,
     generation: Generation::Spec,
+    warnings: |object, old| template_warnings("spec.template", object, old),
     ..Strategy::PLAIN
 };
 
@@ -30,7 +34,14 @@ pub(super) static KINDS: &[Kind] = &[
         short_names: &["ds"],
         categories: &["all"],
         subresources: &[V1.status("DaemonSet")],
-        strategy: Strategy { defaults: defaults::daemon_set, validate: rules::daemon_set, ..WORKLOAD },
+        strategy: Strategy {
+            defaults: defaults::daemon_set,
+            prepare_create: defaults::first_template,
+            prepare_update: defaults::next_template,
+            validate: rules::daemon_set,
+            validate_status: status::daemon_set,
+            ..WORKLOAD
+        },
         table: &table::DAEMON_SET,
         ..V1.namespaced(names!("io.k8s.api.apps.v1", DaemonSet, "daemonsets"))
     },
@@ -40,7 +51,10 @@ pub(super) static KINDS: &[Kind] = &[
         subresources: &[SCALE, V1.status("Deployment")],
         strategy: Strategy {
             defaults: defaults::deployment,
+            warnings: |object, old| workload_warnings("spec.template", object, old),
+            prepare_status: status::keep_labels,
             validate: rules::deployment,
+            validate_status: status::deployment,
             generation: Generation::SpecAndAnnotations,
             ..WORKLOAD
         },
@@ -51,7 +65,13 @@ pub(super) static KINDS: &[Kind] = &[
         short_names: &["rs"],
         categories: &["all"],
         subresources: &[SCALE, V1.status("ReplicaSet")],
-        strategy: Strategy { defaults: defaults::replica_set, validate: rules::replica_set, ..WORKLOAD },
+        strategy: Strategy {
+            defaults: defaults::replica_set,
+            warnings: |object, old| workload_warnings("spec.template", object, old),
+            validate: rules::replica_set,
+            validate_status: status::replicas,
+            ..WORKLOAD
+        },
         table: &table::REPLICAS,
         fields: Selectable(&[Field::new("status.replicas", &["status", "replicas"]).or("0")]),
         ..V1.namespaced(names!("io.k8s.api.apps.v1", ReplicaSet, "replicasets"))
@@ -61,8 +81,11 @@ pub(super) static KINDS: &[Kind] = &[
         categories: &["all"],
         subresources: &[SCALE, V1.status("StatefulSet")],
         strategy: Strategy {
+            name: NameRule::Label,
             defaults: defaults::stateful_set,
             validate: rules::stateful_set,
+            validate_create: rules::new_stateful_set,
+            validate_status: status::stateful_set,
             validate_update: rules::stateful_set_update,
             ..WORKLOAD
         },

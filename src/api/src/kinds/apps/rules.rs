@@ -3,17 +3,19 @@
 use serde_json::Value;
 
 use super::super::core::pod;
-use crate::amount::Amount;
-use crate::field::{Errors, Node};
+use super::super::core::volume::claim_spec;
+use super::rollout;
+use crate::field::{Errors, FieldError, Node};
 use crate::selector::LabelSelector;
-use crate::value::{at, is_zero, remove};
+use crate::value::{at, is_zero, list};
 use crate::{names, selector_rules};
 
 pub(super) fn deployment(object: &Node<'_, '_>, errors: &mut Errors) {
     let spec = object.at("spec");
     non_negative(&spec.at("replicas"), errors);
-    workload(&spec, errors);
-    deployment_strategy(&spec.at("strategy"), errors);
+    selector(&spec, "empty selector is invalid for deployment", errors);
+    template(&spec, "invalid label selector", "ReplicaSet", errors);
+    rollout::deployment(&spec.at("strategy"), errors);
     for field in ["minReadySeconds", "revisionHistoryLimit", "progressDeadlineSeconds"] {
         non_negative(&spec.at(field), errors);
     }
@@ -28,15 +30,27 @@ pub(super) fn replica_set(object: &Node<'_, '_>, errors: &mut Errors) {
     let spec = object.at("spec");
     non_negative(&spec.at("replicas"), errors);
     non_negative(&spec.at("minReadySeconds"), errors);
-    workload(&spec, errors);
+    selector(&spec, "empty selector is invalid for deployment", errors);
+    template(&spec, "invalid label selector", "ReplicaSet", errors);
 }
 
 pub(super) fn daemon_set(object: &Node<'_, '_>, errors: &mut Errors) {
     let spec = object.at("spec");
-    workload(&spec, errors);
+    let (wanted, pods) = (spec.at("selector"), spec.at("template"));
+    selector_rules::validate(&wanted, errors);
+    // No selector selects nothing: the pods of the template least of all.
+    let parsed = LabelSelector::from_object(wanted.value);
+    if parsed.is_ok_and(|selector| !wanted.is_set() || !selector.matches(at(pods.value, "metadata.labels"))) {
+        errors.push(mismatch(&pods));
+    }
+    if wanted.is_set() && is_empty(wanted.value) {
+        errors.push(wanted.invalid("empty selector is invalid for daemonset"));
+    }
+    pod::template(&pods, errors);
+    runs_for_ever(&pods, "DaemonSet", errors);
     non_negative(&spec.at("minReadySeconds"), errors);
+    rollout::daemon_set(&spec.at("updateStrategy"), errors);
     non_negative(&spec.at("revisionHistoryLimit"), errors);
-    daemon_strategy(&spec.at("updateStrategy"), errors);
 }
 
 pub(super) fn stateful_set(object: &Node<'_, '_>, errors: &mut Errors) {
@@ -47,19 +61,26 @@ pub(super) fn stateful_set(object: &Node<'_, '_>, errors: &mut Errors) {
         "OrderedReady" | "Parallel" => {}
         _ => errors.push(policy.invalid("must be 'OrderedReady' or 'Parallel'")),
     }
-    stateful_strategy(&spec.at("updateStrategy"), errors);
-    for field in ["whenDeleted", "whenScaled"] {
-        let policy = spec.at("persistentVolumeClaimRetentionPolicy");
-        let when = policy.at(field);
-        if !matches!(when.text(), "Retain" | "Delete") {
+    rollout::stateful_set(&spec.at("updateStrategy"), errors);
+    let retention = spec.at("persistentVolumeClaimRetentionPolicy");
+    for when in ["whenDeleted", "whenScaled"].map(|field| retention.at(field)) {
+        if retention.is_set() && !matches!(when.text(), "Retain" | "Delete") {
             errors.push(when.unsupported(&["Retain", "Delete"]));
         }
     }
-    for field in ["replicas", "minReadySeconds"] {
+    for field in ["replicas", "minReadySeconds", "ordinals.start"] {
         non_negative(&spec.at(field), errors);
     }
-    non_negative(&spec.at("ordinals.start"), errors);
-    workload(&spec, errors);
+    selector(&spec, "empty selector is invalid for statefulset", errors);
+    template(&spec, "", "StatefulSet", errors);
+}
+
+/// Asked of a new StatefulSet alone: the name becomes part of the names of its pods and of their addresses.
+pub(super) fn new_stateful_set(object: &Node<'_, '_>, errors: &mut Errors) {
+    object.at("spec.serviceName").check_given(names::dns_label, errors);
+    for claim in object.at("spec.volumeClaimTemplates").items() {
+        claim_spec(&claim.at("spec"), errors);
+    }
 }
 
 /// The old kind selects by a plain map and may leave it out.
@@ -67,153 +88,64 @@ pub(in crate::kinds) fn replication_controller(object: &Node<'_, '_>, errors: &m
     let spec = object.at("spec");
     non_negative(&spec.at("minReadySeconds"), errors);
     let (selector, template) = (spec.at("selector"), spec.at("template"));
-    if selector.is_zero() {
-        errors.push(selector.required(""));
-    }
+    selector.require(errors);
     non_negative(&spec.at("replicas"), errors);
-    match template.is_set() {
-        false => errors.push(template.required("")),
-        true => {
-            let labels = template.at("metadata.labels");
-            if !selector.is_zero() && !LabelSelector::from_map(selector.value).matches(labels.value) {
-                errors.push(labels.invalid("`selector` does not match template `labels`"));
-            }
-            pod_template(&template, errors);
-        }
+    if !template.is_set() {
+        return errors.push(template.required(""));
     }
+    let labels = at(template.value, "metadata.labels");
+    if !selector.is_zero() && !LabelSelector::from_map(selector.value).matches(labels) {
+        errors.push(mismatch(&template));
+    }
+    pod::template(&template, errors);
+    runs_for_ever(&template, "ReplicationController", errors);
 }
 
-/// Selector and template: the one must find the pods of the other.
-fn workload(spec: &Node<'_, '_>, errors: &mut Errors) {
+fn selector(spec: &Node<'_, '_>, empty: &str, errors: &mut Errors) {
     let selector = spec.at("selector");
-    match selector.is_set() {
-        false => errors.push(selector.required("")),
-        true => {
-            selector_rules::validate(&selector, errors);
-            if is_empty(selector.value) {
-                errors.push(selector.invalid("empty selector is invalid for this resource"));
-            }
-        }
+    if !selector.is_set() {
+        return errors.push(selector.required(""));
     }
-    let labels = spec.at("template.metadata.labels");
-    match LabelSelector::from_object(selector.value) {
-        Err(_) => errors.push(selector.invalid_as("", "invalid label selector")),
-        Ok(selects) if selector.is_set() && !selects.is_everything() && !selects.matches(labels.value) => {
-            errors.push(labels.invalid("`selector` does not match template `labels`"));
-        }
-        Ok(_) => {}
+    selector_rules::validate(&selector, errors);
+    if is_empty(selector.value) {
+        errors.push(selector.invalid(empty));
     }
-    pod_template(&spec.at("template"), errors);
 }
 
 fn is_empty(selector: &Value) -> bool {
     ["matchLabels", "matchExpressions"].iter().all(|part| is_zero(at(selector, part)))
 }
 
+/// The template: the selector finds its pods, and they run until somebody ends them.
+fn template(spec: &Node<'_, '_>, unreadable: &str, kind: &str, errors: &mut Errors) {
+    let (selector, template) = (spec.at("selector"), spec.at("template"));
+    match LabelSelector::from_object(selector.value) {
+        Err(_) => errors.push(selector.invalid(unreadable)),
+        Ok(selects) => {
+            let labels = at(template.value, "metadata.labels");
+            if selector.is_set() && !selects.is_everything() && !selects.matches(labels) {
+                errors.push(mismatch(&template));
+            }
+            pod::template_with_claims(&template, list(spec.value, "volumeClaimTemplates"), errors);
+        }
+    }
+    runs_for_ever(&template, kind, errors);
+}
+
+fn mismatch(template: &Node<'_, '_>) -> FieldError {
+    template.at("metadata.labels").invalid("`selector` does not match template `labels`")
+}
+
 /// Pods of a workload run for ever.
-fn pod_template(template: &Node<'_, '_>, errors: &mut Errors) {
-    pod::template(template, errors);
+fn runs_for_ever(template: &Node<'_, '_>, kind: &str, errors: &mut Errors) {
     let policy = template.at("spec.restartPolicy");
-    if !policy.text().is_empty() && policy.text() != "Always" {
+    if policy.text() != "Always" {
         errors.push(policy.unsupported(&["Always"]));
     }
     let deadline = template.at("spec.activeDeadlineSeconds");
     if deadline.is_set() {
-        errors.push(deadline.forbidden("activeDeadlineSeconds in ReplicaSet is not Supported"));
+        errors.push(deadline.forbidden(format!("activeDeadlineSeconds in {kind} is not Supported")));
     }
-}
-
-fn deployment_strategy(strategy: &Node<'_, '_>, errors: &mut Errors) {
-    let (kind, rolling) = (strategy.at("type"), strategy.at("rollingUpdate"));
-    match kind.text() {
-        "Recreate" => {
-            if rolling.is_set() {
-                errors.push(rolling.forbidden("may not be specified when strategy `type` is 'Recreate'"));
-            }
-        }
-        "RollingUpdate" if !rolling.is_set() => {
-            errors.push(rolling.required("this should be defaulted and never be nil"));
-        }
-        "RollingUpdate" => {
-            let (unavailable, surge) = (rolling.at("maxUnavailable"), rolling.at("maxSurge"));
-            amount(&unavailable, errors);
-            amount(&surge, errors);
-            if is_no_amount(unavailable.value) && is_no_amount(surge.value) {
-                errors.push(unavailable.invalid("may not be 0 when `maxSurge` is 0"));
-            }
-            at_most_all(&unavailable, errors);
-        }
-        _ => errors.push(kind.unsupported(&["Recreate", "RollingUpdate"])),
-    }
-}
-
-fn daemon_strategy(strategy: &Node<'_, '_>, errors: &mut Errors) {
-    let (kind, rolling) = (strategy.at("type"), strategy.at("rollingUpdate"));
-    match kind.text() {
-        "OnDelete" => {}
-        "RollingUpdate" if !rolling.is_set() => errors.push(rolling.required("")),
-        "RollingUpdate" => {
-            let (unavailable, surge) = (rolling.at("maxUnavailable"), rolling.at("maxSurge"));
-            amount(&unavailable, errors);
-            amount(&surge, errors);
-            at_most_all(&unavailable, errors);
-            at_most_all(&surge, errors);
-            match (is_no_amount(unavailable.value), is_no_amount(surge.value)) {
-                (true, true) => errors.push(unavailable.invalid("cannot be 0 when maxSurge is 0")),
-                (false, false) => {
-                    errors.push(surge.invalid("may not be set when maxUnavailable is non-zero"));
-                }
-                _ => {}
-            }
-        }
-        _ => errors.push(kind.unsupported(&["RollingUpdate", "OnDelete"])),
-    }
-}
-
-fn stateful_strategy(strategy: &Node<'_, '_>, errors: &mut Errors) {
-    let (kind, rolling) = (strategy.at("type"), strategy.at("rollingUpdate"));
-    match kind.text() {
-        "" => errors.push(kind.required("")),
-        "OnDelete" => {
-            if rolling.is_set() {
-                errors.push(rolling.invalid("only allowed for updateStrategy 'RollingUpdate'"));
-            }
-        }
-        "RollingUpdate" => {
-            non_negative(&rolling.at("partition"), errors);
-            let unavailable = rolling.at("maxUnavailable");
-            if unavailable.is_set() {
-                amount(&unavailable, errors);
-                if is_no_amount(unavailable.value) {
-                    errors.push(unavailable.invalid("cannot be 0"));
-                }
-                at_most_all(&unavailable, errors);
-            }
-        }
-        _ => errors.push(kind.invalid("must be 'RollingUpdate' or 'OnDelete'")),
-    }
-}
-
-/// A number or a percentage.
-pub(in crate::kinds) fn amount(amount: &Node<'_, '_>, errors: &mut Errors) {
-    match (amount.value, Amount::parse(amount.value)) {
-        (Value::String(_), None) => errors.push(amount.invalid(
-            "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', regex \
-             used for validation is '[0-9]+%')",
-        )),
-        (_, Some(Amount::Count(..0))) => errors.push(amount.invalid(names::NON_NEGATIVE)),
-        _ => {}
-    }
-}
-
-pub(in crate::kinds) fn at_most_all(amount: &Node<'_, '_>, errors: &mut Errors) {
-    if matches!(Amount::parse(amount.value), Some(Amount::Percent(101..))) {
-        errors.push(amount.invalid("must not be greater than 100%"));
-    }
-}
-
-fn is_no_amount(amount: &Value) -> bool {
-    matches!(Amount::parse(amount), None | Some(Amount::Count(0) | Amount::Percent(0)))
 }
 
 pub(in crate::kinds) fn non_negative(number: &Node<'_, '_>, errors: &mut Errors) {
@@ -244,20 +176,19 @@ const STATEFUL_MUTABLE: [&str; 7] = [
 ];
 
 pub(super) fn stateful_set_update(new: &Node<'_, '_>, old: &Value, errors: &mut Errors) {
-    let frozen = |spec: &Value| {
-        let mut spec = spec.clone();
-        for field in STATEFUL_MUTABLE {
-            remove(&mut spec, field);
-        }
-        spec
-    };
-    let spec = new.at("spec");
-    if frozen(spec.value) != frozen(at(old, "spec")) {
+    let (spec, old) = (new.at("spec"), at(old, "spec"));
+    if fixed(spec.value).ne(fixed(old)) {
         errors.push(spec.forbidden(
             "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', \
              'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden",
         ));
     }
+}
+
+/// The fields of a StatefulSet that do not change, in the order of their names.
+fn fixed(spec: &Value) -> impl Iterator<Item = (&String, &Value)> {
+    let kept = |field: &str| !STATEFUL_MUTABLE.contains(&field);
+    spec.as_object().into_iter().flatten().filter(move |(field, value)| kept(field) && !value.is_null())
 }
 
 pub(super) fn controller_revision(object: &Node<'_, '_>, errors: &mut Errors) {
@@ -307,7 +238,7 @@ mod tests {
         assert_eq!(found(json!({"selector": null})), ["spec.selector: Required value"]);
         assert_eq!(
             found(json!({"selector": {}})),
-            ["spec.selector: Invalid value: {}: empty selector is invalid for this resource"]
+            ["spec.selector: Invalid value: {}: empty selector is invalid for deployment"]
         );
         assert_eq!(
             found(json!({"selector": {"matchLabels": {"app": "y"}}})),
@@ -326,7 +257,7 @@ mod tests {
         assert_eq!(
             found(json!({"strategy": {"type": "Slow"}})),
             [
-                "spec.strategy.type: Unsupported value: \"Slow\": supported values: \"Recreate\", \"RollingUpdate\""
+                "spec.strategy: Unsupported value: {\"type\":\"Slow\"}: supported values: \"Recreate\", \"RollingUpdate\""
             ]
         );
     }

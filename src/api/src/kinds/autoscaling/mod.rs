@@ -4,6 +4,7 @@
 use super::entry::{GroupVersion, names};
 use super::{Conversion, Kind};
 
+mod rules;
 mod scaler;
 mod v1_view;
 

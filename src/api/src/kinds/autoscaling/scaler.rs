@@ -3,11 +3,12 @@
 use serde_json::{Value, json};
 
 use super::super::Strategy;
-use crate::field::{Errors, Node};
+use super::rules;
 use crate::table::{AGE, Column, NAME, Table, age, name, plain};
 use crate::value::{at, default_to, int, list, object, text};
 
-pub(super) const STRATEGY: Strategy = Strategy { defaults, validate, ..Strategy::PLAIN };
+pub(super) const STRATEGY: Strategy =
+    Strategy { defaults, validate: rules::scaler, validate_status: rules::status, ..Strategy::PLAIN };
 
 /// Utilisation of the CPU that an autoscaler without metrics aims at.
 const CPU_PERCENT: i64 = 80;
@@ -36,55 +37,6 @@ fn direction(behavior: &mut Value, name: &str, policies: Value) {
     if let Some(rules) = object(behavior, name) {
         rules.entry("selectPolicy").or_insert_with(|| "Max".into());
         rules.entry("policies").or_insert(policies);
-    }
-}
-
-fn validate(scaler: &Node<'_, '_>, errors: &mut Errors) {
-    let spec = scaler.at("spec");
-    let (least, most) = (spec.at("minReplicas"), spec.at("maxReplicas"));
-    let (min, max) = (least.int().unwrap_or(1), most.int().unwrap_or_default());
-    if min < 1 {
-        errors.push(least.invalid("must be greater than or equal to 1"));
-    }
-    if max < 1 {
-        errors.push(most.invalid_as(max, "must be greater than 0"));
-    }
-    if max < min {
-        errors.push(most.invalid_as(max, "must be greater than or equal to `minReplicas`"));
-    }
-    let target = spec.at("scaleTargetRef");
-    for field in ["kind", "name"] {
-        let field = target.at(field);
-        if field.text().is_empty() {
-            errors.push(field.required(""));
-        }
-    }
-    for metric in spec.at("metrics").items() {
-        metric_rules(&metric, errors);
-    }
-}
-
-const KINDS: [(&str, &str); 5] = [
-    ("ContainerResource", "containerResource"),
-    ("External", "external"),
-    ("Object", "object"),
-    ("Pods", "pods"),
-    ("Resource", "resource"),
-];
-
-fn metric_rules(metric: &Node<'_, '_>, errors: &mut Errors) {
-    let kind = metric.at("type");
-    match KINDS.iter().find(|(name, _)| *name == kind.text()) {
-        None if kind.text().is_empty() => errors.push(kind.required("must specify a metric source type")),
-        None => errors.push(kind.unsupported(&KINDS.map(|(name, _)| name))),
-        Some((_, field)) => {
-            let source = metric.at(field);
-            if !source.is_set() {
-                errors.push(source.required("must populate information for the given metric source"));
-            } else if !source.at("target").is_set() {
-                errors.push(source.at("target").required("must specify a metric target"));
-            }
-        }
     }
 }
 
@@ -130,7 +82,7 @@ fn targets(scaler: &Value) -> String {
 
 /// `cpu: 12%/80%`
 fn metric(spec: &Value, current: Option<&Value>) -> String {
-    let Some((kind, field)) = KINDS.iter().find(|(kind, _)| *kind == text(spec, "type")) else {
+    let Some((kind, field)) = rules::KINDS.iter().find(|(kind, _)| *kind == text(spec, "type")) else {
         return "<unknown type>".to_owned();
     };
     let current = current.map_or(&Value::Null, |metric| at(at(metric, field), "current"));
@@ -162,6 +114,7 @@ fn pair(current: &Value, target: &Value, unit: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::field::{Errors, Node};
 
     #[test]
     fn without_metrics_the_cpu_counts() {
@@ -173,7 +126,7 @@ mod tests {
             json!({"currentMetrics": [{"resource": {"name": "cpu", "current": {"averageUtilization": 12}}}]});
         assert_eq!(targets(&scaler), "cpu: 12%/80%");
         let mut errors = Errors::new();
-        validate(&Node::root(&scaler), &mut errors);
+        rules::scaler(&Node::root(&scaler), &mut errors);
         assert_eq!(errors, []);
     }
 }

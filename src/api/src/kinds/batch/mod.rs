@@ -1,9 +1,15 @@
 //! batch: work that ends.
 
 mod defaults;
+mod indexes;
+mod policy;
 mod rules;
+mod status;
 mod table;
+#[cfg(test)]
+mod tests;
 
+use super::core::pod::workload_warnings;
 use super::entry::{GroupVersion, names};
 use super::field::Field;
 use super::{Generation, Kind, Selectable, Strategy};
@@ -18,6 +24,9 @@ pub(super) static KINDS: &[Kind] = &[
         strategy: Strategy {
             defaults: defaults::cron_job,
             validate: rules::cron_job,
+            validate_create: rules::new_cron_job,
+            validate_update: rules::cron_job_update,
+            warnings: |cron, old| workload_warnings("spec.jobTemplate.spec.template", cron, old),
             generation: Generation::Spec,
             ..Strategy::PLAIN
         },
@@ -31,6 +40,9 @@ pub(super) static KINDS: &[Kind] = &[
             defaults: defaults::job,
             prepare_create: defaults::generate_selector,
             validate: rules::job,
+            validate_create: rules::new_job,
+            validate_status: status::job,
+            warnings: |job, old| workload_warnings("spec.template", job, old),
             validate_update: rules::job_update,
             generation: Generation::Spec,
             ..Strategy::PLAIN

@@ -4,12 +4,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
+use super::super::Strategy;
 use super::super::apps::rules::immutable;
-use super::super::{NameRule, Strategy};
 use crate::field::{Errors, Node};
 use crate::names;
 use crate::table::{AGE, Column, NAME, Table, age, name};
-use crate::value::{at, default_zero_to, list, members, object, remove, text};
+use crate::value::{at, default_zero_to, items_mut, list, members, object, remove, text};
 
 /// All of an object's data together.
 const SIZE_MAX: usize = 1024 * 1024;
@@ -24,7 +24,28 @@ pub(super) const SECRET: Strategy = Strategy {
     ..Strategy::PLAIN
 };
 
-pub(super) const SERVICE_ACCOUNT: Strategy = Strategy { name: NameRule::Subdomain, ..Strategy::PLAIN };
+pub(super) const SERVICE_ACCOUNT: Strategy =
+    Strategy { defaults: secrets_by_name, warnings: mountable_secrets, ..Strategy::PLAIN };
+
+/// An account names secrets of its own namespace, and says nothing else about them.
+fn secrets_by_name(account: &mut Value) {
+    for fields in items_mut(account, "secrets").filter_map(Value::as_object_mut) {
+        fields.retain(|field, _| field == "name");
+    }
+}
+
+const MOUNTABLE: &str = "kubernetes.io/enforce-mountable-secrets";
+
+fn mountable_secrets(account: &Value, old: Option<&Value>) -> Vec<String> {
+    let said = |account: &Value| at(account, "metadata.annotations").get(MOUNTABLE).cloned();
+    match said(account) {
+        Some(now) if old.and_then(said) != Some(now.clone()) => vec![format!(
+            "metadata.annotations[{MOUNTABLE}]: deprecated in v1.32+; prefer separate namespaces to isolate access to \
+             mounted secrets"
+        )],
+        _ => Vec::new(),
+    }
+}
 
 fn config_map(config: &Node<'_, '_>, errors: &mut Errors) {
     let (data, binary) = (config.at("data"), config.at("binaryData"));
@@ -127,7 +148,7 @@ fn secret(secret: &Node<'_, '_>, errors: &mut Errors) {
         kind => {
             let required =
                 REQUIRED.iter().find(|(known, _)| *known == kind).map_or(&[][..], |(_, keys)| keys);
-            for key in required.iter().filter(|key| data.value.get(**key).is_none()) {
+            for key in required.iter().filter(|key| is_missing(kind, data.value.get(**key))) {
                 errors.push(data.key(key).required(""));
             }
             docker_config(kind, &data, errors);
@@ -142,8 +163,31 @@ fn docker_config(kind: &str, data: &Node<'_, '_>, errors: &mut Errors) {
         _ => return,
     };
     let content = data.value.get(key).and_then(Value::as_str).and_then(|text| STANDARD.decode(text).ok());
-    if content.is_some_and(|content| serde_json::from_slice::<Value>(&content).is_err()) {
-        errors.push(data.key(key).invalid_as("<secret contents redacted>", "invalid character in JSON"));
+    let problem = match content.as_deref().map(serde_json::from_slice::<Value>) {
+        None | Some(Ok(Value::Object(_) | Value::Null)) => return,
+        Some(Err(error)) if error.is_eof() => "unexpected end of JSON input".to_owned(),
+        Some(Err(error)) => error.to_string(),
+        Some(Ok(other)) => {
+            format!("json: cannot unmarshal {} into Go value of type map[string]interface {{}}", sort(&other))
+        }
+    };
+    errors.push(data.key(key).invalid_as("<secret contents redacted>", problem));
+}
+
+fn sort(value: &Value) -> &'static str {
+    match value {
+        Value::Array(_) => "array",
+        Value::String(_) => "string",
+        Value::Bool(_) => "bool",
+        _ => "number",
+    }
+}
+
+/// An empty file is a file, but no private key.
+fn is_missing(kind: &str, value: Option<&Value>) -> bool {
+    match kind {
+        "kubernetes.io/ssh-auth" => value.is_none_or(crate::value::is_zero),
+        _ => value.is_none(),
     }
 }
 
@@ -208,6 +252,45 @@ mod tests {
             sentences(secret, json!({"type": "kubernetes.io/tls", "data": {"tls.crt": ""}})),
             ["data[tls.key]: Required value"]
         );
+    }
+
+    #[test]
+    fn secrets_hold_what_their_type_says() {
+        for (object, expected) in [
+            (
+                json!({"type": "kubernetes.io/ssh-auth", "data": {"ssh-privatekey": ""}}),
+                "data[ssh-privatekey]: Required value",
+            ),
+            (json!({"type": "kubernetes.io/dockercfg"}), "data[.dockercfg]: Required value"),
+            (
+                json!({"type": "kubernetes.io/dockerconfigjson", "data": {".dockerconfigjson": ""}}),
+                "data[.dockerconfigjson]: Invalid value: \"<secret contents redacted>\": unexpected end of JSON input",
+            ),
+            (
+                json!({"type": "kubernetes.io/dockercfg", "data": {".dockercfg": "W10="}}),
+                "data[.dockercfg]: Invalid value: \"<secret contents redacted>\": json: cannot unmarshal array into Go value of type map[string]interface {}",
+            ),
+            (
+                json!({"type": "kubernetes.io/service-account-token"}),
+                "metadata.annotations[kubernetes.io/service-account.name]: Required value",
+            ),
+        ] {
+            assert_eq!(sentences(secret, object), [expected]);
+        }
+        assert_eq!(
+            sentences(secret, json!({"type": "kubernetes.io/basic-auth"})),
+            ["data[username]: Required value", "data[password]: Required value"]
+        );
+    }
+
+    #[test]
+    fn accounts_name_their_secrets() {
+        let mut account = json!({"secrets": [{"name": "a", "namespace": "b", "kind": "Secret"}]});
+        secrets_by_name(&mut account);
+        assert_eq!(account, json!({"secrets": [{"name": "a"}]}));
+        let account = json!({"metadata": {"annotations": {MOUNTABLE: "true"}}});
+        assert_eq!(mountable_secrets(&account, None).len(), 1);
+        assert_eq!(mountable_secrets(&account, Some(&account)), [""; 0]);
     }
 
     #[test]

@@ -22,7 +22,8 @@ pub(super) const ENDPOINTS: Strategy = Strategy {
     ..Strategy::PLAIN
 };
 
-pub(super) const EVENT: Strategy = Strategy { validate: event, create_on_update: true, ..Strategy::PLAIN };
+pub(super) const EVENT: Strategy =
+    Strategy { validate: super::event::validate, create_on_update: true, ..Strategy::PLAIN };
 
 fn endpoints(endpoints: &Node<'_, '_>, errors: &mut Errors) {
     for subset in endpoints.at("subsets").items() {
@@ -78,18 +79,6 @@ fn endpoints_warnings(endpoints: &Value, _: Option<&Value>) -> Vec<String> {
         }
     }
     warnings
-}
-
-/// An event stands where the object it tells of stands.
-fn event(event: &Node<'_, '_>, errors: &mut Errors) {
-    let (own, told) = (event.at("metadata.namespace"), event.at("involvedObject.namespace"));
-    let fits = match told.text() {
-        "" => matches!(own.text(), "default" | "kube-system"),
-        namespace => namespace == own.text(),
-    };
-    if !fits {
-        errors.push(told.invalid_as(told.text(), "does not match event.namespace"));
-    }
 }
 
 pub(super) static ENDPOINTS_TABLE: Table = Table {

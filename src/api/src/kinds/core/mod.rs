@@ -2,6 +2,8 @@
 
 mod config;
 pub(super) mod endpoints;
+mod event;
+mod limits;
 mod namespace;
 mod node;
 pub(super) mod old_labels;
@@ -211,6 +213,8 @@ const EVENT_FIELDS: Selectable = Selectable(&[
 const REPLICATION_CONTROLLER: Strategy = Strategy {
     defaults: replication_defaults,
     validate: super::apps::rules::replication_controller,
+    validate_status: super::apps::status::replicas,
+    warnings: |object, old| pod::workload_warnings("spec.template", object, old),
     generation: Generation::Spec,
     ..Strategy::PLAIN
 };

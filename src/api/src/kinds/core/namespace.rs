@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::super::{NameRule, PartRules, Strategy};
 use crate::field::{Errors, Node};
-use crate::metadata::validate_label_key;
-use crate::table::{AGE, Column, NAME, Table, age, name};
+use crate::metadata::{validate_label_key, validate_standard_finalizer};
+use crate::table::{self, AGE, Column, NAME, Table, age};
 use crate::value::{object, replace, text};
 
 pub(super) const STRATEGY: Strategy = Strategy {
@@ -13,7 +13,8 @@ pub(super) const STRATEGY: Strategy = Strategy {
     defaults: name_label,
     prepare_create,
     prepare_update: |new, old| replace(new, "spec", old.get("spec").cloned()),
-    validate,
+    validate_create,
+    validate_status,
     ..Strategy::PLAIN
 };
 
@@ -26,7 +27,7 @@ pub(super) static FINALIZE: PartRules = PartRules {
         replace(new, "spec", spec);
         replace(new, "metadata", metadata);
     },
-    validate: |namespace, _, errors| validate(namespace, errors),
+    validate: |namespace, _, errors| validate_finalize(namespace, errors),
 };
 
 /// Every namespace can be selected by its name.
@@ -54,20 +55,64 @@ fn prepare_create(namespace: &mut Value) {
     }
 }
 
-fn validate(namespace: &Node<'_, '_>, errors: &mut Errors) {
-    for finalizer in namespace.at("spec.finalizers").items() {
-        validate_label_key(&finalizer, finalizer.text(), errors);
-        if !finalizer.text().contains('/') && finalizer.text() != "kubernetes" {
-            errors.push(
-                finalizer.invalid("name is neither a standard finalizer name nor is it fully qualified"),
-            );
-        }
+/// Upstream does not say which finalizer of a new namespace is wrong.
+fn validate_create(namespace: &Node<'_, '_>, errors: &mut Errors) {
+    let finalizers = namespace.at("spec.finalizers");
+    finalizers.items().for_each(|finalizer| name(&finalizer.named(finalizers.path), errors));
+}
+
+fn validate_finalize(namespace: &Node<'_, '_>, errors: &mut Errors) {
+    namespace.at("spec.finalizers").items().for_each(|finalizer| name(&finalizer, errors));
+}
+
+fn name(finalizer: &Node<'_, '_>, errors: &mut Errors) {
+    validate_label_key(finalizer, finalizer.text(), errors);
+    validate_standard_finalizer(finalizer, errors);
+}
+
+/// A namespace goes when it was deleted, and not before.
+fn validate_status(namespace: &Node<'_, '_>, _: &Value, errors: &mut Errors) {
+    let phase = namespace.at("status.phase");
+    let (expected, when) = match namespace.at("metadata.deletionTimestamp").is_set() {
+        false => ("Active", "if `deletionTimestamp` is empty"),
+        true => ("Terminating", "if `deletionTimestamp` is not empty"),
+    };
+    if phase.text() != expected {
+        let phase = phase.named(namespace.path.field("status.Phase"));
+        errors.push(phase.invalid_as(phase.text(), format!("may only be '{expected}' {when}")));
     }
 }
 
 pub(super) static TABLE: Table = Table {
     columns: &[NAME, Column::text("Status"), AGE],
     cells: |namespace, now| {
-        vec![name(namespace), text(namespace, "status.phase").into(), age(namespace, now)]
+        vec![table::name(namespace), text(namespace, "status.phase").into(), age(namespace, now)]
     },
 };
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::{Part, by_resource};
+    use super::*;
+
+    #[test]
+    fn finalizers_and_phases() {
+        let kind = by_resource("", "v1", "namespaces").unwrap();
+        let mut namespace = json!({"metadata": {"name": "n", "resourceVersion": "1"}, "spec": {"finalizers": ["mine"]},
+            "status": {"phase": "Terminating"}});
+        let found = kind.validate_create(&namespace);
+        assert_eq!(
+            found[0].to_string(),
+            "spec.finalizers: Invalid value: \"mine\": name is neither a standard finalizer name nor is it fully qualified"
+        );
+        let found = kind.validate_update(&namespace, &namespace, Part::Sub("finalize"));
+        assert_eq!(found[0].field, "spec.finalizers[0]");
+        let found = kind.validate_update(&namespace, &namespace, Part::Status);
+        assert_eq!(
+            found[0].to_string(),
+            "status.Phase: Invalid value: \"Terminating\": may only be 'Active' if `deletionTimestamp` is empty"
+        );
+        namespace["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z".into();
+        assert_eq!(kind.validate_update(&namespace, &namespace, Part::Status), []);
+    }
+}

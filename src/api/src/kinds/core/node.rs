@@ -2,21 +2,36 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::super::Strategy;
-use super::pod::{resource_list, round_up};
+use super::pod::{EFFECTS, amount, round_up};
 use crate::field::{Errors, Node};
 use crate::metadata::validate_label_key;
 use crate::names;
 use crate::table::{AGE, Column, NAME, Table, age, name, or, or_none};
 use crate::value::{at, flag, is_zero, list, members, replace, text};
 
-pub(super) const STRATEGY: Strategy =
-    Strategy { defaults, status_on_create: true, validate, validate_update: update, ..Strategy::PLAIN };
+pub(super) const STRATEGY: Strategy = Strategy {
+    defaults,
+    status_on_create: true,
+    validate,
+    validate_update: update,
+    validate_status: status_update,
+    warnings,
+    ..Strategy::PLAIN
+};
 
-/// All of a node is for pods until someone says otherwise.
+/// All of a node is for pods until someone says otherwise; its first range has two names.
 fn defaults(node: &mut Value) {
+    let (first, all) = (at(node, "spec.podCIDR").clone(), list(node, "spec.podCIDRs").first().cloned());
+    if let Some(spec) = node.get_mut("spec").filter(|spec| spec.is_object()) {
+        match all {
+            None if !is_zero(&first) => replace(spec, "podCIDRs", Some(json!([first]))),
+            Some(range) if is_zero(&first) => replace(spec, "podCIDR", Some(range)),
+            _ => {}
+        }
+    }
     let Some(status) = node.get_mut("status") else { return };
     if at(status, "allocatable").is_null() && !at(status, "capacity").is_null() {
         let capacity = at(status, "capacity").clone();
@@ -30,7 +45,23 @@ fn defaults(node: &mut Value) {
 }
 
 fn validate(node: &Node<'_, '_>, errors: &mut Errors) {
-    taints(&node.at("spec.taints"), errors);
+    // Upstream's path.
+    let list = node.at("spec.taints");
+    taints(&list.named(node.path.field("metadata.taints")), errors);
+    resources(node, errors);
+    pod_ranges(node, errors);
+}
+
+fn resources(node: &Node<'_, '_>, errors: &mut Errors) {
+    for list in ["status.capacity", "status.allocatable"].map(|list| node.at(list)) {
+        for name in list.value.as_object().into_iter().flat_map(serde_json::Map::keys) {
+            let quantity = list.key(name);
+            amount(name, &quantity.named(list.path.field(name)), errors);
+        }
+    }
+}
+
+fn pod_ranges(node: &Node<'_, '_>, errors: &mut Errors) {
     let (first, all) = (node.at("spec.podCIDR"), node.at("spec.podCIDRs"));
     for range in all.items() {
         range.check(names::canonical_cidr, errors);
@@ -41,8 +72,16 @@ fn validate(node: &Node<'_, '_>, errors: &mut Errors) {
     {
         errors.push(all.first().invalid("must match podCIDR"));
     }
-    for list in ["status.capacity", "status.allocatable"] {
-        resource_list(&node.at(list), errors);
+    if all.list().len() < 2 {
+        return;
+    }
+    let sixth = all.items().filter(|range| range.text().contains(':')).count();
+    if sixth != 1 || all.list().len() > 2 {
+        errors.push(all.invalid("may specify no more than one CIDR for each IP family"));
+    }
+    let mut seen = BTreeSet::new();
+    for range in all.items().filter(|range| !seen.insert(range.text())) {
+        errors.push(range.duplicate());
     }
 }
 
@@ -57,8 +96,8 @@ fn taints(taints: &Node<'_, '_>, errors: &mut Errors) {
         }
         match effect.text() {
             "" => errors.push(effect.required("")),
-            "NoSchedule" | "PreferNoSchedule" | "NoExecute" => {}
-            _ => errors.push(effect.unsupported(&["NoSchedule", "PreferNoSchedule", "NoExecute"])),
+            word if !EFFECTS.contains(&word) => errors.push(effect.unsupported(EFFECTS)),
+            _ => {}
         }
         if !seen.insert((key.text(), effect.text())) {
             let mut error = taint.duplicate();
@@ -68,14 +107,43 @@ fn taints(taints: &Node<'_, '_>, errors: &mut Errors) {
     }
 }
 
-/// Addresses and provider are given once.
+/// Ranges and provider are given once; no address of a node stands there twice.
 fn update(new: &Node<'_, '_>, old: &Value, errors: &mut Errors) {
-    for field in ["spec.podCIDRs", "spec.providerID"] {
-        let field_node = new.at(field);
-        if !is_zero(at(old, field)) && field_node.value != at(old, field) {
-            errors.push(field_node.forbidden("node updates may not change it once set"));
+    addresses(new, errors);
+    for (field, name) in [("spec.podCIDRs", "podCIDR"), ("spec.providerID", "providerID")] {
+        let given = new.at(field);
+        if !is_zero(at(old, field)) && given.value != at(old, field) {
+            let detail = format!("node updates may not change {name} except from \"\" to valid");
+            errors.push(given.forbidden(detail));
         }
     }
+    let id = new.at("spec.externalID");
+    if id.text() != text(old, "spec.externalID") {
+        errors.push(id.forbidden("may not be updated"));
+    }
+}
+
+fn addresses(node: &Node<'_, '_>, errors: &mut Errors) {
+    let mut seen = BTreeSet::new();
+    for address in node.at("status.addresses").items() {
+        if !seen.insert((text(address.value, "type"), text(address.value, "address"))) {
+            errors.push(address.duplicate());
+        }
+    }
+}
+
+fn status_update(new: &Node<'_, '_>, _: &Value, errors: &mut Errors) {
+    resources(new, errors);
+    addresses(new, errors);
+}
+
+fn warnings(node: &Value, _: Option<&Value>) -> Vec<String> {
+    let old = [
+        ("spec.configSource", "the feature is no longer supported"),
+        ("spec.externalID", "this field is deprecated, and is unused by Kubernetes"),
+    ];
+    let set = |(field, _): &(&str, &str)| !is_zero(at(node, field));
+    old.into_iter().filter(set).map(|(field, words)| format!("{field}: {words}")).collect()
 }
 
 pub(super) static TABLE: Table = Table {
@@ -140,9 +208,38 @@ fn address<'v>(node: &'v Value, kind: &str) -> &'v str {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
+
+    #[test]
+    fn ranges_addresses_and_amounts() {
+        let mut node = json!({"spec": {"podCIDR": "10.0.0.0/24"}, "status": {"capacity": {"cpu": "-1", "pods": "500m"}}});
+        defaults(&mut node);
+        assert_eq!(node["spec"]["podCIDRs"], json!(["10.0.0.0/24"]));
+        let words = |errors: &Errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let mut errors = Errors::new();
+        validate(&Node::root(&node), &mut errors);
+        assert_eq!(
+            words(&errors)[..2],
+            [
+                "status.capacity.cpu: Invalid value: \"-1\": must be greater than or equal to 0",
+                "status.capacity.pods: Invalid value: \"500m\": must be an integer"
+            ]
+        );
+        let moved = json!({"spec": {"podCIDRs": ["10.1.0.0/24", "10.2.0.0/24"], "externalID": "x"}, "status": {"addresses": [{"type": "Hostname", "address": "n"}, {"type": "Hostname", "address": "n"}]}});
+        let mut errors = Errors::new();
+        validate(&Node::root(&moved), &mut errors);
+        update(&Node::root(&moved), &node, &mut errors);
+        assert_eq!(
+            words(&errors),
+            [
+                "spec.podCIDRs: Invalid value: [\"10.1.0.0/24\",\"10.2.0.0/24\"]: may specify no more than one CIDR for each IP family",
+                "status.addresses[1]: Duplicate value: {\"address\":\"n\",\"type\":\"Hostname\"}",
+                "spec.podCIDRs: Forbidden: node updates may not change podCIDR except from \"\" to valid",
+                "spec.externalID: Forbidden: may not be updated",
+            ]
+        );
+        assert_eq!(warnings(&moved, None).len(), 1);
+    }
 
     #[test]
     fn how_a_node_is_shown() {
@@ -164,8 +261,8 @@ mod tests {
         assert_eq!(
             errors.iter().map(ToString::to_string).collect::<Vec<_>>(),
             [
-                "spec.taints[1]: Duplicate value: {\"effect\":\"NoExecute\",\"key\":\"a\"}: taints must be unique by key and effect pair",
-                "spec.taints[2].effect: Required value",
+                "metadata.taints[1]: Duplicate value: {\"effect\":\"NoExecute\",\"key\":\"a\"}: taints must be unique by key and effect pair",
+                "metadata.taints[2].effect: Required value",
             ]
         );
     }

@@ -1,15 +1,18 @@
-//! Limits on what a namespace and its pods may use.
+//! Limits on what a namespace and its pods may use, and how they are shown.
 
 use serde_json::Value;
 
 use super::super::Strategy;
-use super::pod::{quantity_of, resource_list, round_up};
-use crate::field::{Errors, Node};
+use super::pod::round_up;
 use crate::table::{AGE, Column, NAME, Table, age, name, plain};
 use crate::value::{at, items_mut, members, object, text};
 
-pub(super) const LIMIT_RANGE: Strategy =
-    Strategy { defaults: limit_defaults, validate: limit_range, create_on_update: true, ..Strategy::PLAIN };
+pub(super) const LIMIT_RANGE: Strategy = Strategy {
+    defaults: limit_defaults,
+    validate: super::limits::range,
+    create_on_update: true,
+    ..Strategy::PLAIN
+};
 
 pub(super) const QUOTA: Strategy = Strategy {
     defaults: |quota| {
@@ -17,7 +20,9 @@ pub(super) const QUOTA: Strategy = Strategy {
             round_up(hard);
         }
     },
-    validate: |quota, errors| resource_list(&quota.at("spec.hard"), errors),
+    validate: super::limits::quota,
+    validate_update: super::limits::quota_update,
+    validate_status: |quota, _, errors| super::limits::quota_status(quota, errors),
     ..Strategy::PLAIN
 };
 
@@ -45,48 +50,6 @@ fn fill(item: &mut Value, into: &str, from: &str) {
     if let Some(into) = object(item, into) {
         for (name, quantity) in from.as_object().into_iter().flatten() {
             into.entry(name.clone()).or_insert_with(|| quantity.clone());
-        }
-    }
-}
-
-fn limit_range(range: &Node<'_, '_>, errors: &mut Errors) {
-    let limits = range.at("spec.limits");
-    let mut seen = Vec::new();
-    for item in limits.items() {
-        let kind = item.at("type");
-        if seen.contains(&kind.text()) {
-            errors.push(kind.duplicate());
-        }
-        seen.push(kind.text());
-        for list in LISTS {
-            resource_list(&item.at(list), errors);
-        }
-        ordered(&item, errors);
-    }
-}
-
-/// min ≤ defaultRequest ≤ default ≤ max, for each resource.
-fn ordered(item: &Node<'_, '_>, errors: &mut Errors) {
-    const ORDER: [(&str, &str); 6] = [
-        ("min", "max"),
-        ("min", "defaultRequest"),
-        ("defaultRequest", "max"),
-        ("defaultRequest", "default"),
-        ("min", "default"),
-        ("default", "max"),
-    ];
-    for (low, high) in ORDER {
-        let low_list = item.at(low);
-        for (name, quantity) in low_list.entries() {
-            let (small, large) = (quantity_of(low_list.value, name), quantity_of(at(item.value, high), name));
-            if let (Some(small), Some(large)) = (small, large)
-                && small > large
-            {
-                errors.push(quantity.invalid_as(
-                    small.to_string(),
-                    format!("{low} value {small} is greater than {high} value {large}"),
-                ));
-            }
         }
     }
 }
@@ -122,20 +85,5 @@ mod tests {
         let item = &range["spec"]["limits"][0];
         assert_eq!(item["default"], json!({"cpu": "2"}));
         assert_eq!(item["defaultRequest"], json!({"cpu": "2", "memory": "1Gi"}));
-    }
-
-    #[test]
-    fn the_least_is_not_above_the_most() {
-        let mut errors = Errors::new();
-        limit_range(
-            &Node::root(
-                &json!({"spec": {"limits": [{"type": "Pod", "max": {"cpu": "1"}, "min": {"cpu": "2"}}]}}),
-            ),
-            &mut errors,
-        );
-        assert_eq!(
-            errors[0].to_string(),
-            "spec.limits[0].min[cpu]: Invalid value: \"2\": min value 2 is greater than max value 1"
-        );
     }
 }

@@ -30,15 +30,12 @@ pub(super) fn validate(claims: &Node<'_, '_>, errors: &mut Errors) {
 
 fn source(claim: &Node<'_, '_>, errors: &mut Errors) {
     let (direct, template) = (claim.at("resourceClaimName"), claim.at("resourceClaimTemplateName"));
-    match (direct.is_set(), template.is_set()) {
-        (true, true) => {
-            errors.push(claim.invalid(
-                "at most one of `resourceClaimName` or `resourceClaimTemplateName` may be specified",
-            ))
-        }
-        (false, false) => errors
-            .push(claim.invalid("must specify one of: `resourceClaimName`, `resourceClaimTemplateName`")),
-        _ => {}
+    if direct.is_set() && template.is_set() {
+        let detail = "at most one of `resourceClaimName` or `resourceClaimTemplateName` may be specified";
+        errors.push(claim.invalid(detail));
+    }
+    if !direct.is_set() && !template.is_set() {
+        errors.push(claim.invalid("must specify one of: `resourceClaimName`, `resourceClaimTemplateName`"));
     }
     for name in [direct, template].into_iter().filter(Node::is_set) {
         name.check(spelling::subdomain, errors);

@@ -239,17 +239,19 @@ fn pod_level(spec: &mut Value) {
         return;
     }
     let had_limits = says(spec, "limits");
-    let most = totals(spec, "limits", |name| name.starts_with("hugepages-"));
-    let asked = at(spec, "resources.requests").clone();
-    insert(spec, "limits", most.into_iter().filter(|(name, _)| asked.get(name).is_none()).collect());
+    let mut huge = totals(spec, "limits", |name| name.starts_with("hugepages-"));
+    huge.retain(|name, _| at(spec, "resources.requests").get(name).is_none());
+    insert(spec, "limits", &huge);
     if says(spec, "limits") {
-        insert(spec, "requests", totals(spec, "requests", is_compute));
-        let limits = at(spec, "resources.limits").as_object().cloned().unwrap_or_default();
-        insert(spec, "requests", limits.into_iter().filter(|(name, _)| is_for_pods(name)).collect());
+        insert(spec, "requests", &totals(spec, "requests", is_compute));
+        let mut limits = at(spec, "resources.limits").as_object().cloned().unwrap_or_default();
+        limits.retain(|name, _| is_for_pods(name));
+        insert(spec, "requests", &limits);
     }
     if !had_limits && !says(spec, "limits") {
-        let most = totals(spec, "limits", is_compute);
-        insert(spec, "limits", most.into_iter().filter(|(name, _)| all_limit(spec, name)).collect());
+        let mut most = totals(spec, "limits", is_compute);
+        most.retain(|name, _| all_limit(spec, name));
+        insert(spec, "limits", &most);
     }
 }
 
@@ -270,12 +272,12 @@ fn totals(spec: &Value, kind: &str, pick: fn(&str) -> bool) -> Map<String, Value
     all.map(|(name, amount)| (name.to_owned(), amount.to_string().into())).collect()
 }
 
-fn insert(spec: &mut Value, kind: &str, defaults: Map<String, Value>) {
+fn insert(spec: &mut Value, kind: &str, defaults: &Map<String, Value>) {
     if defaults.is_empty() {
         return;
     }
     if let Some(list) = spec.get_mut("resources").and_then(|resources| object(resources, kind)) {
-        fill(list, &defaults);
+        fill(list, defaults);
     }
 }
 
@@ -312,6 +314,23 @@ mod tests {
         let once = small.clone();
         pod(&mut small);
         assert_eq!(small, once, "defaulting twice changes nothing");
+    }
+
+    #[test]
+    fn the_whole_of_a_pod_asks_for_what_its_parts_ask_for() {
+        let grown = |whole: Value, parts: Value| {
+            let mut object = json!({"spec": {"resources": whole, "containers": [{"resources": parts}, {"resources": parts}]}});
+            pod(&mut object);
+            object["spec"]["resources"].clone()
+        };
+        let limited = json!({"limits": {"cpu": "4", "memory": "1Gi"}});
+        assert_eq!(
+            grown(limited, json!({"requests": {"cpu": "1"}}))["requests"],
+            json!({"cpu": "2", "memory": "1Gi"})
+        );
+        let asking = json!({"requests": {"cpu": "2"}});
+        assert_eq!(grown(asking.clone(), json!({"limits": {"cpu": "1"}}))["limits"], json!({"cpu": "2"}));
+        assert_eq!(grown(asking, json!({"requests": {"cpu": "1"}})).get("limits"), None);
     }
 
     #[test]

@@ -107,9 +107,18 @@ fn validate_create(pod: &Node<'_, '_>, errors: &mut Errors) {
 
 /// A pod inside another object: its metadata describes, its spec follows the rules of pods.
 pub(in crate::kinds) fn template(template: &Node<'_, '_>, errors: &mut Errors) {
+    template_with_claims(template, &[], errors);
+}
+
+/// [`template`] for pods that find these claims among their volumes.
+pub(in crate::kinds) fn template_with_claims<'v>(
+    template: &Node<'v, '_>,
+    claims: &'v [Value],
+    errors: &mut Errors,
+) {
     template_metadata(template, errors);
     let spec = template.at("spec");
-    spec::validate(&spec, Owner::Template, errors);
+    spec::validate(&spec, Owner::Template(claims), errors);
     annotations::match_fields(template.at("metadata").value, &spec, errors);
     let ephemeral = spec.at("ephemeralContainers");
     if !ephemeral.is_zero() {
@@ -118,7 +127,7 @@ pub(in crate::kinds) fn template(template: &Node<'_, '_>, errors: &mut Errors) {
 }
 
 /// What the metadata of a template says of its pods; upstream gives it the template's own path.
-pub(in crate::kinds) fn template_metadata(template: &Node<'_, '_>, errors: &mut Errors) {
+fn template_metadata(template: &Node<'_, '_>, errors: &mut Errors) {
     let metadata = template.at("metadata");
     let labels = metadata.at("labels");
     validate_labels(&labels.named(template.path.field("labels")), errors);
@@ -126,6 +135,16 @@ pub(in crate::kinds) fn template_metadata(template: &Node<'_, '_>, errors: &mut 
     let annotations = annotations.named(template.path.field("annotations"));
     validate_annotations(&annotations, errors);
     annotations::validate(&annotations, &template.at("spec"), errors);
+}
+
+/// [`template_warnings`] of an object whose name becomes part of the names of its pods.
+pub(in crate::kinds) fn workload_warnings(path: &str, object: &Value, old: Option<&Value>) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if old.is_none() {
+        warnings::of_name(object, "Pod names and hostnames", &mut warnings);
+    }
+    warnings.extend(template_warnings(path, object, old));
+    warnings
 }
 
 /// Warnings about the template at `path`, if the object is new or its spec has changed.

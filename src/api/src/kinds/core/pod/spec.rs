@@ -17,7 +17,8 @@ const HOST_NAME_MAX: usize = 64;
 pub(super) enum Owner<'v> {
     /// A pod of this name.
     Pod(&'v str),
-    Template,
+    /// A template, and the claims that its owner makes for each pod.
+    Template(&'v [serde_json::Value]),
 }
 
 /// What the spec says that its containers are held against.

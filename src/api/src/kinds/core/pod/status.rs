@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::annotations;
 use super::containers::is_sidecar;
@@ -21,8 +21,23 @@ pub(super) fn prepare(new: &mut Value, old: &Value) {
         replace(metadata, "ownerReferences", owners);
     }
     let class = at(old, "status").get("qosClass").cloned();
+    if let Some(status) = new.get_mut("status").filter(|status| status.is_object()) {
+        addresses(status);
+    }
     if let Some(status) = new.get_mut("status").filter(|status| text(status, "qosClass").is_empty()) {
         replace(status, "qosClass", class);
+    }
+}
+
+/// The first address has a field of its own; where the two differ that one counts.
+fn addresses(status: &mut Value) {
+    let one = text(status, "podIP").to_owned();
+    let first = list(status, "podIPs").first().map(|first| text(first, "ip").to_owned());
+    match first {
+        Some(first) if one.is_empty() => replace(status, "podIP", Some(first.into())),
+        Some(first) if first == one => {}
+        None if one.is_empty() => {}
+        _ => replace(status, "podIPs", Some(json!([{"ip": one}]))),
     }
 }
 

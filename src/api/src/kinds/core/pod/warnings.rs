@@ -9,6 +9,7 @@ use super::annotations::{APP_ARMOR, SECCOMP_CONTAINER, SECCOMP_POD};
 use super::os::each_container;
 use super::resources::quantity_of;
 use crate::field::Node;
+use crate::names;
 use crate::value::{at, int, list, text};
 
 /// Sentences under construction.
@@ -16,9 +17,23 @@ type Warnings = Vec<String>;
 
 /// A pod is warned about when it is made: people do not update pods.
 pub(super) fn of_pod(pod: &Value, old: Option<&Value>) -> Warnings {
-    match old {
-        None => of(&Node::root(pod), Subject::Pod),
-        Some(_) => Warnings::new(),
+    let mut warnings = Warnings::new();
+    if old.is_none() {
+        of_name(pod, "the Pod's hostname", &mut warnings);
+        warnings.extend(of(&Node::root(pod), Subject::Pod));
+    }
+    warnings
+}
+
+/// A name that is good for the object is not always good for what is named after it.
+pub(super) fn of_name(object: &Value, used: &str, warnings: &mut Warnings) {
+    let problems = names::dns_label(text(object, "metadata.name"));
+    if !problems.is_empty() {
+        warnings.push(format!(
+            "metadata.name: this is used in {used}, which can result in surprising behavior; a DNS label is \
+             recommended: [{}]",
+            problems.join(" ")
+        ));
     }
 }
 

@@ -72,4 +72,19 @@ fn owners_are_none_of_a_nodes_business() {
     kind.prepare_update(&mut new, &old, Part::Status);
     assert_eq!(new["metadata"]["ownerReferences"], json!([{"name": "a"}]));
     assert_eq!(new["status"], json!({"phase": "Running", "qosClass": "Burstable"}));
+    for (said, meant) in [
+        (json!({"podIP": "1.1.1.1"}), json!({"podIP": "1.1.1.1", "podIPs": [{"ip": "1.1.1.1"}]})),
+        (
+            json!({"podIPs": [{"ip": "1.1.1.1"}, {"ip": "::1"}]}),
+            json!({"podIP": "1.1.1.1", "podIPs": [{"ip": "1.1.1.1"}, {"ip": "::1"}]}),
+        ),
+        (
+            json!({"podIP": "2.2.2.2", "podIPs": [{"ip": "1.1.1.1"}]}),
+            json!({"podIP": "2.2.2.2", "podIPs": [{"ip": "2.2.2.2"}]}),
+        ),
+    ] {
+        let mut new = super::with(&json!({"status": said}));
+        kind.prepare_update(&mut new, &super::pod(), Part::Status);
+        assert_eq!(new["status"], meant);
+    }
 }

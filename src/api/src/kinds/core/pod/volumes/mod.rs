@@ -5,7 +5,7 @@ mod plugins;
 mod projected;
 mod sources;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -18,16 +18,25 @@ use crate::value::{list, text};
 #[derive(Debug, Default)]
 pub(super) struct Volumes<'v> {
     by_name: BTreeMap<&'v str, &'v Value>,
+    /// Names of the claims that the owner of a template makes for each of its pods.
+    claims: BTreeSet<&'v str>,
 }
 
 impl<'v> Volumes<'v> {
     pub(super) fn source_of(&self, name: &str) -> Option<&'v Value> {
         self.by_name.get(name).copied()
     }
+
+    fn is_known(&self, name: &str) -> bool {
+        self.by_name.contains_key(name) || self.claims.contains(name)
+    }
 }
 
-pub(super) fn validate<'v>(volumes: &Node<'v, '_>, owner: Owner<'_>, errors: &mut Errors) -> Volumes<'v> {
+pub(super) fn validate<'v>(volumes: &Node<'v, '_>, owner: Owner<'v>, errors: &mut Errors) -> Volumes<'v> {
     let mut known = Volumes::default();
+    if let Owner::Template(claims) = owner {
+        known.claims = claims.iter().map(|claim| text(claim, "metadata.name")).collect();
+    }
     for volume in volumes.items() {
         let before = errors.len();
         sources::validate(&volume, owner, errors);

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::Value;
+
 use super::super::spec::one_of;
 use super::{Volumes, descending_path};
 use crate::field::{Errors, Node};
@@ -17,7 +19,7 @@ impl Volumes<'_> {
         for mount in mounts.items() {
             let (name, path) = (mount.at("name"), mount.at("mountPath"));
             name.require(errors);
-            if self.source_of(name.text()).is_none() {
+            if !self.is_known(name.text()) {
                 errors.push(name.not_found());
             }
             path.require(errors);
@@ -85,10 +87,9 @@ impl Volumes<'_> {
     fn is_block(&self, name: &Node<'_, '_>, errors: &mut Errors) {
         let claimed = ["persistentVolumeClaim", "ephemeral"];
         match self.source_of(name.text()) {
+            None if self.is_known(name.text()) => {}
             None => errors.push(name.not_found()),
-            Some(volume)
-                if claimed.iter().all(|kind| volume.get(kind).is_none_or(|source| source.is_null())) =>
-            {
+            Some(volume) if claimed.iter().all(|kind| volume.get(kind).is_none_or(Value::is_null)) => {
                 errors.push(name.invalid(
                     "can only use volume source type of PersistentVolumeClaim or Ephemeral for block mode",
                 ));

@@ -12,9 +12,11 @@ pub mod netlink;
 pub mod nft;
 pub mod overlay;
 pub mod pods;
+mod ports;
 pub mod route;
 pub mod sysctl;
 mod wire;
 
 pub use overlay::{Backend, Overlay, OverlayConfig, Peer};
 pub use pods::{PodNetwork, PodNetworkConfig};
+pub use ports::HostPort;

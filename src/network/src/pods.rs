@@ -32,6 +32,8 @@ use rtnetlink::{LinkMessageBuilder, LinkUnspec, LinkVeth};
 
 use crate::ipam::{self, Ipam};
 use crate::netlink::{self, Mac, Netlink, name_of};
+use crate::nft;
+use crate::ports::{HostPort, HostPorts};
 use crate::route::{Route, Way};
 use crate::sysctl;
 
@@ -51,6 +53,8 @@ pub enum Error {
     Kernel(#[from] netlink::Error),
     #[error(transparent)]
     Setting(#[from] sysctl::Error),
+    #[error("lead ports of the node to pods")]
+    Ports(#[from] nft::Error),
     #[error("open the network namespace {path}")]
     Namespace { path: PathBuf, source: io::Error },
     #[error("the runtime ended before the addresses were kept")]
@@ -63,6 +67,8 @@ pub struct PodNetworkConfig {
     pub state: PathBuf,
     /// This node's: at most one per family.
     pub pod_cidrs: Vec<IpNet>,
+    /// Those of all pods and Services. Addresses in them are no place for a port of the node, also where the node answers itself.
+    pub cluster_cidrs: Vec<IpNet>,
     pub mtu: u32,
 }
 
@@ -74,6 +80,7 @@ pub struct PodNetwork(Arc<Shared>);
 struct Shared {
     addresses: Arc<Mutex<Ipam>>,
     node: Netlink,
+    ports: HostPorts,
     mtu: u32,
 }
 
@@ -85,10 +92,11 @@ impl PodNetwork {
         for network in &config.pod_cidrs {
             node.address(LOOPBACK, network.network(), AddressScope::Universe).await?;
         }
-        let PodNetworkConfig { state, pod_cidrs, mtu } = config;
+        let PodNetworkConfig { state, pod_cidrs, cluster_cidrs, mtu } = config;
+        let ports = HostPorts::new(cluster_cidrs)?;
         let opened = tokio::task::spawn_blocking(move || Ipam::open(&state, pod_cidrs));
         let addresses = opened.await.map_err(Error::Stopped)??;
-        Ok(Self(Arc::new(Shared { addresses: Arc::new(Mutex::new(addresses)), node, mtu })))
+        Ok(Self(Arc::new(Shared { addresses: Arc::new(Mutex::new(addresses)), node, ports, mtu })))
     }
 
     /// Links the pod's network namespace to the node, and returns the pod's addresses: those it had, if it had some.
@@ -104,11 +112,20 @@ impl PodNetwork {
         Ok(addresses)
     }
 
+    /// Leads these ports of the node to the pod, which is attached, and no others.
+    pub async fn lead(&self, pod_uid: &str, addresses: &[IpAddr], ports: &[HostPort]) -> Result<(), Error> {
+        if !ports.is_empty() && addresses.iter().any(IpAddr::is_ipv4) {
+            sysctl::pass_loopback(&link_name(addresses))?;
+        }
+        Ok(self.0.ports.lead(pod_uid, addresses, ports).await?)
+    }
+
     /// Takes the pod's link away and gives its addresses back; a pod that has none is none the worse.
     pub async fn detach(&self, pod_uid: &str) -> Result<(), Error> {
         let pod = pod_uid.to_owned();
         let known = self.addresses(move |ipam| Ok(ipam.get(&pod).map(<[IpAddr]>::to_vec))).await?;
         let Some(addresses) = known else { return Ok(()) };
+        self.0.ports.lead(pod_uid, &[], &[]).await?;
         // An address is free once nothing leads to it.
         if let Some(link) = self.0.node.link(&link_name(&addresses)).await? {
             self.0.node.remove_link(link.header.index).await?;
@@ -117,8 +134,9 @@ impl PodNetwork {
         self.addresses(move |ipam| ipam.release(&pod)).await
     }
 
-    /// Takes away the links and addresses of all other pods.
+    /// Takes away the links, addresses and ports of all other pods.
     pub async fn sweep(&self, alive: &BTreeSet<String>) -> Result<(), Error> {
+        self.0.ports.sweep(alive).await?;
         let pods = alive.clone();
         let used =
             move |ipam: &mut Ipam| Ok(pods.iter().filter_map(|pod| ipam.get(pod)).map(link_name).collect());

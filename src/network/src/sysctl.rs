@@ -43,6 +43,11 @@ pub(crate) fn accept_detours(link: &str) -> Result<(), Error> {
     if get(&own)? == "1" || get("ipv4/conf/all/rp_filter")? == "1" { set(&own, "2") } else { Ok(()) }
 }
 
+/// Lets the machine speak from 127.0.0.1 to whoever is behind the link. What comes from there *to* 127.0.0.1 must be kept out by rules.
+pub(crate) fn pass_loopback(link: &str) -> Result<(), Error> {
+    set(&format!("ipv4/conf/{link}/route_localnet"), "1")
+}
+
 fn get(name: &str) -> Result<String, Error> {
     let path = Path::new(ROOT).join(name);
     match std::fs::read_to_string(&path) {

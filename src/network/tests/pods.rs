@@ -5,15 +5,27 @@
 mod namespace;
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
+use std::io::{Read, Write};
+use std::net::{IpAddr, TcpListener, TcpStream};
 use std::path::Path;
+use std::time::Duration;
 
-use namespace::{Namespace, say};
-use network::{PodNetwork, PodNetworkConfig};
+use namespace::{Namespace, cable, say};
+use network::{HostPort, PodNetwork, PodNetworkConfig};
+
+/// For a connection that nobody accepts.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 async fn open(state: &Path) -> PodNetwork {
     let pod_cidrs = vec!["10.42.3.0/24".parse().unwrap(), "fd42:3::/64".parse().unwrap()];
-    PodNetwork::open(PodNetworkConfig { state: state.to_owned(), pod_cidrs, mtu: 1400 }).await.unwrap()
+    PodNetwork::open(PodNetworkConfig {
+        state: state.to_owned(),
+        pod_cidrs,
+        cluster_cidrs: vec!["10.42.0.0/16".parse().unwrap()],
+        mtu: 1400,
+    })
+    .await
+    .unwrap()
 }
 
 #[test]
@@ -93,4 +105,95 @@ fn what_no_pod_has_goes() {
         assert_eq!(links(), 3);
         assert_eq!(node.output("ip route show proto 115").lines().count(), 1);
     });
+}
+
+const WEB: u16 = 8099;
+
+/// Says something to a port of the node, and tells whom the pod saw, which listens at 80.
+fn call(from: &Namespace, pod: &Namespace, at: &str) -> Option<IpAddr> {
+    let any: IpAddr = if at.contains(':') { "::".parse().unwrap() } else { "0.0.0.0".parse().unwrap() };
+    let listener = pod.run(|| TcpListener::bind((any, 80)).unwrap());
+    let at: IpAddr = at.parse().unwrap();
+    let mut client = from.run(|| TcpStream::connect_timeout(&(at, WEB).into(), PATIENCE)).ok()?;
+    client.write_all(b"skiff").unwrap();
+    let (mut server, peer) = listener.accept().unwrap();
+    server.read_exact(&mut [0; 5]).unwrap();
+    server.write_all(b"skiff").unwrap();
+    client.read_exact(&mut [0; 5]).unwrap();
+    Some(peer.ip())
+}
+
+#[test]
+fn ports_of_the_node_lead_to_its_pods() {
+    let pods = [(); 2].map(|()| Namespace::new());
+    let (Some(node), Some(outside), [Some(a), Some(b)]) = (Namespace::new(), Namespace::new(), pods) else {
+        return;
+    };
+    let state = tempfile::tempdir().unwrap();
+    cable(&node, &outside, ["192.0.2.1/24", "192.0.2.9/24"]);
+    node.output("ip address add 192.0.2.2/24 dev uplink");
+    node.output("ip address add fd00::1/64 dev uplink nodad");
+    outside.output("ip address add fd00::9/64 dev uplink nodad");
+    outside.output("ip route add 10.42.0.0/16 via 192.0.2.1");
+    let port = |address: Option<&str>| HostPort {
+        protocol: 6,
+        address: address.map(|address| address.parse().unwrap()),
+        port: WEB,
+        pod_port: 80,
+    };
+    let seen = |from: &Namespace, at: &str| call(from, &a, at).map(|ip| ip.to_string());
+    node.block_on(async || {
+        let network = open(state.path()).await;
+        // Where the node answers for the cluster.
+        node.output("ip address add 10.42.9.9/32 dev lo");
+        let ips = network.attach("a", &a.path()).await.unwrap();
+        network.attach("b", &b.path()).await.unwrap();
+        network.lead("a", &ips, &[port(None)]).await.unwrap();
+        assert_eq!(seen(&outside, "192.0.2.1").as_deref(), Some("192.0.2.9"), "the client is not hidden");
+        assert_eq!(seen(&outside, "fd00::1").as_deref(), Some("fd00::9"));
+        assert_eq!(seen(&node, "192.0.2.2").as_deref(), Some("192.0.2.1"));
+        assert_eq!(seen(&node, "127.0.0.1").as_deref(), Some("10.42.3.0"));
+        assert_eq!(seen(&b, "192.0.2.1").as_deref(), Some("10.42.3.3"));
+        assert_eq!(seen(&a, "192.0.2.1").as_deref(), Some("10.42.3.0"), "a pod that calls itself");
+        assert_eq!(seen(&node, "10.42.9.9"), None, "an address of the cluster is none of the node");
+        assert_eq!(seen(&outside, "10.42.9.9"), None);
+
+        network.lead("a", &ips, &[port(Some("192.0.2.2"))]).await.unwrap();
+        assert_eq!(seen(&outside, "192.0.2.2").as_deref(), Some("192.0.2.9"));
+        assert_eq!(seen(&outside, "192.0.2.1"), None);
+
+        // A new process does not know what the one before had written.
+        let network = open(state.path()).await;
+        network.sweep(&BTreeSet::from(["a".to_owned(), "b".to_owned()])).await.unwrap();
+        assert_eq!(seen(&outside, "192.0.2.2"), None);
+        network.lead("a", &ips, &[port(None)]).await.unwrap();
+        network.detach("a").await.unwrap();
+    });
+    assert_eq!(node.output("nft list tables"), "");
+}
+
+/// The link passes on what the node says from 127.0.0.1: a pod must not use it the other way.
+#[test]
+fn a_pod_with_a_port_does_not_reach_into_the_node() {
+    let (Some(node), Some(a)) = (Namespace::new(), Namespace::new()) else { return };
+    let state = tempfile::tempdir().unwrap();
+    node.output("ip link set lo up");
+    let secret = node.run(|| TcpListener::bind(("127.0.0.1", WEB)).unwrap());
+    // Inside the pod, on the wire only: 192.0.2.7 is 127.0.0.1.
+    a.output("nft add table ip t");
+    a.output("nft add chain ip t out { type filter hook postrouting priority 0 ; }");
+    a.output("nft add chain ip t in { type filter hook prerouting priority -400 ; }");
+    a.output("nft add rule ip t out ip daddr 192.0.2.7 ip daddr set 127.0.0.1");
+    a.output("nft add rule ip t in ip saddr 127.0.0.1 ip saddr set 192.0.2.7");
+    let reaches = || a.run(|| TcpStream::connect_timeout(&([192, 0, 2, 7], WEB).into(), PATIENCE)).is_ok();
+    node.block_on(async || {
+        let network = open(state.path()).await;
+        let ips = network.attach("a", &a.path()).await.unwrap();
+        let port = HostPort { protocol: 6, address: None, port: WEB, pod_port: 80 };
+        network.lead("a", &ips, &[port]).await.unwrap();
+        assert!(!reaches());
+        node.output("nft delete table inet skiff-host-ports");
+        assert!(reaches(), "without the table it does: the test would see it");
+    });
+    drop(secret);
 }

@@ -54,7 +54,12 @@ impl World {
                 node_ip: None,
             };
             Overlay::open(config).await.unwrap();
-            let config = PodNetworkConfig { state: state.path().to_owned(), pod_cidrs, mtu: 1500 };
+            let config = PodNetworkConfig {
+                state: state.path().to_owned(),
+                pod_cidrs,
+                cluster_cidrs: vec![],
+                mtu: 1500,
+            };
             let network = PodNetwork::open(config).await.unwrap();
             let mut addresses = Vec::new();
             for (number, pod) in pods.iter().enumerate() {

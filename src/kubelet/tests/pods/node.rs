@@ -85,6 +85,7 @@ impl Ground {
         let network = PodNetworkConfig {
             state: self.path().join("addresses"),
             pod_cidrs: vec!["10.42.0.0/24".parse().unwrap()],
+            cluster_cidrs: vec![],
             mtu: 1400,
         };
         let network = PodNetwork::open(network).await.unwrap();

@@ -106,7 +106,13 @@ impl NodeNetwork {
     }
 
     async fn open_pods(&self, ours: &[IpNet], mtu: u32) -> anyhow::Result<()> {
-        let pods = PodNetworkConfig { state: self.state.join("addresses"), pod_cidrs: ours.to_vec(), mtu };
+        let networks = self.cluster.pod_networks.iter().chain(&self.cluster.service_networks);
+        let pods = PodNetworkConfig {
+            state: self.state.join("addresses"),
+            pod_cidrs: ours.to_vec(),
+            cluster_cidrs: networks.copied().collect(),
+            mtu,
+        };
         let pods = PodNetwork::open(pods).await.context("open the network of the pods")?;
         info!(part = ?ours, "the network of the pods is open");
         self.opened.send_replace(Some(pods));

@@ -19,7 +19,10 @@ spec:
     spec:
       terminationGracePeriodSeconds: 0
       containers:
-      - {{name: page, image: {image}, command: [sh, -c, "mkdir /www && hostname > /www/index.html && exec httpd -f -p 80 -h /www"]}}
+      - name: page
+        image: {image}
+        command: [sh, -c, "mkdir /www && hostname > /www/index.html && exec httpd -f -p 80 -h /www"]
+        ports: [{{containerPort: 80, hostPort: 8088}}]
 ---
 apiVersion: v1
 kind: Service
@@ -42,6 +45,7 @@ fn pods_are_within_reach_wherever_they_run() -> Result<()> {
         copy(&cluster, pod)?;
     }
     forward(&cluster, "service/page", "page-")?;
+    ports_of_nodes(&cluster)?;
     run_and_watch(&cluster, &image)?;
     debug(&cluster, &image, pods.split_whitespace().next().unwrap_or_default())?;
     drain(&cluster)
@@ -57,6 +61,23 @@ fn forward(cluster: &Cluster, to: &str, answer: &str) -> Result<()> {
         ensure!(page.starts_with(answer), "{to} answered {page}: {}", forward.logs());
     }
     forward.kill().map(drop)
+}
+
+/// From the node itself, and from the other one; the ports outlive the agent that opened them.
+fn ports_of_nodes(cluster: &Cluster) -> Result<()> {
+    let agent = &cluster.agents[0];
+    agent.daemon.kill()?;
+    for (from, at) in [
+        (&agent.host, "127.0.0.1".to_owned()),
+        (&agent.host, agent.host.ip().to_string()),
+        (&cluster.server.host, agent.host.ip().to_string()),
+    ] {
+        let page =
+            from.command("busybox").args(["wget", "-T", "5", "-qO-", &format!("http://{at}:8088")]).ok()?;
+        ensure!(page.starts_with("page-"), "{at} answered {page}");
+    }
+    agent.daemon.restart()?;
+    agent.wait_ready()
 }
 
 fn copy(cluster: &Cluster, pod: &str) -> Result<()> {

@@ -8,6 +8,7 @@ use api::selector::LabelSelector;
 use k8s_openapi::api::core::v1::{Node, NodeSelectorRequirement, NodeSelectorTerm, Pod, PodSpec};
 
 use crate::downward::Amounts;
+use crate::host_ports;
 use crate::resources::{Requests, requests_of_pod};
 use crate::sandbox;
 use crate::status::Verdict;
@@ -43,6 +44,11 @@ impl Room<'_> {
         }
         if let Some(full) = self.is_full(spec) {
             return Some(full);
+        }
+        if self.others.iter().any(|other| host_ports::conflict(spec, other)) {
+            let message =
+                "Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports";
+            return Some(("NodePorts".to_owned(), message.to_owned()));
         }
         if !self.is_chosen(spec) {
             let message = "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector";

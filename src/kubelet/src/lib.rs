@@ -22,6 +22,7 @@ pub mod environment;
 mod event;
 mod failure;
 mod hook;
+mod host_ports;
 mod image;
 mod kubelet;
 mod last_words;

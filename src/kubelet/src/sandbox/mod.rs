@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::context::Context;
+use crate::host_ports;
 use crate::resources::{Qos, pod_cgroup, pod_limits};
 use crate::volumes::{self, Mounted};
 
@@ -75,7 +76,9 @@ pub(crate) async fn make(
                 _ = deadline.wait_for(Option::is_some) => None,
             };
             let network = network.ok_or(Error::NoNetwork)?;
-            network.attach(uid, &netns).await?
+            let ips = network.attach(uid, &netns).await?;
+            network.lead(uid, &ips, &host_ports::to_lead(spec)).await?;
+            ips
         }
         None => context.config.node_ips.clone(),
     };

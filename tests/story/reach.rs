@@ -72,8 +72,7 @@ fn ports_of_nodes(cluster: &Cluster) -> Result<()> {
         (&agent.host, agent.host.ip().to_string()),
         (&cluster.server.host, agent.host.ip().to_string()),
     ] {
-        let page =
-            from.command("busybox").args(["wget", "-T", "5", "-qO-", &format!("http://{at}:8088")]).ok()?;
+        let page = from.command("busybox").args(["wget", "-qO-", &format!("http://{at}:8088")]).ok()?;
         ensure!(page.starts_with("page-"), "{at} answered {page}");
     }
     agent.daemon.restart()?;

@@ -106,10 +106,14 @@ pub(super) fn is_reset(object: &Value) -> bool {
 /// The object without its managed fields: nobody owns those.
 pub(super) fn strip(object: &Value) -> Value {
     let mut object = object.clone();
+    remove(&mut object);
+    object
+}
+
+pub(super) fn remove(object: &mut Value) {
     if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
         metadata.remove("managedFields");
     }
-    object
 }
 
 /// Writes the owners into the object.

@@ -18,7 +18,9 @@ mod set;
 mod tests;
 mod typed;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use serde_json::{Value, json};
 use thiserror::Error;
@@ -106,13 +108,13 @@ impl std::fmt::Display for Conflicts {
 pub fn update(live: Option<&Value>, object: &mut Value, write: &Write<'_>) {
     let mut owners = owners_of(live, object, write);
     let is_tracked = !owners.is_empty() || live.is_none();
-    let new = managed::strip(object);
+    managed::remove(object);
     if is_tracked {
-        let live = live.map_or_else(|| nothing(write.node), managed::strip);
+        // Managed fields that only the live object has make no difference: nobody owns those.
+        let live = live.map_or_else(|| Cow::Owned(nothing(write.node)), Cow::Borrowed);
         let writer = Owner::new(write.manager, Operation::Update, write.subresource, write.version);
-        record(&live, &new, writer, &mut owners, write);
+        record(&live, object, writer, &mut owners, write);
     }
-    *object = new;
     managed::encode(object, &owners);
 }
 
@@ -173,7 +175,7 @@ fn nothing(node: Node<'_>) -> Value {
 }
 
 /// Fields that are never owned: they name the object, or are the server's.
-fn unowned() -> Set {
+static UNOWNED: LazyLock<Set> = LazyLock::new(|| {
     const METADATA: [&str; 8] = [
         "name",
         "namespace",
@@ -187,19 +189,21 @@ fn unowned() -> Set {
     let top: [&[&str]; 3] = [&["apiVersion"], &["kind"], &["metadata"]];
     let metadata = METADATA.map(|field| Set::of_fields(&[&["metadata", field]]));
     metadata.iter().fold(Set::of_fields(&top), Set::union)
-}
+});
 
 /// Gives the writer what changed, and takes it from everyone else.
 fn record(live: &Value, new: &Value, writer: Owner, owners: &mut Owners, write: &Write<'_>) {
     let changes = compare::compare(live, new, write.node, write.reset);
-    let written = changes.modified.clone().union(&changes.added);
+    let mut written = changes.modified;
+    written.add(changes.added);
     take(owners, None, &written);
     take(owners, None, &changes.removed);
-    let written = written.difference(&unowned());
+    written.remove(&UNOWNED);
     if !written.is_empty() {
-        let before = owners.remove(&writer).map(|owned| owned.fields).unwrap_or_default();
+        let mut fields = owners.remove(&writer).map(|owned| owned.fields).unwrap_or_default();
+        fields.add(written);
         let (version, time) = (write.version.to_owned(), Some(write.now.to_owned()));
-        owners.insert(writer, Owned { fields: before.union(&written), version, time });
+        owners.insert(writer, Owned { fields, version, time });
     }
     managed::cap(owners);
 }
@@ -207,7 +211,7 @@ fn record(live: &Value, new: &Value, writer: Owner, owners: &mut Owners, write: 
 /// Takes the fields from all owners but one; who has none left, is none.
 fn take(owners: &mut Owners, but: Option<&Owner>, fields: &Set) {
     for (_, owned) in owners.iter_mut().filter(|(owner, _)| Some(*owner) != but) {
-        owned.fields = owned.fields.difference(fields);
+        owned.fields.remove(fields);
     }
     owners.retain(|_, owned| !owned.fields.is_empty());
 }
@@ -237,7 +241,7 @@ fn lay(
     take(owners, Some(&applier), &changes.removed);
     let same = changes.is_same();
     if let Some(owned) = owners.get_mut(&applier) {
-        owned.fields = owned.fields.difference(&unowned());
+        owned.fields.remove(&UNOWNED);
         if !same {
             owned.time = Some(write.now.to_owned());
         }

@@ -5,6 +5,7 @@
 //! strings; keys and values are brought to one form when they come from outside.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt;
 
 use serde_json::{Map, Value};
@@ -114,12 +115,21 @@ impl Set {
     }
 
     pub fn union(mut self, other: &Set) -> Self {
-        for (element, branch) in &other.children {
-            let ours = self.children.entry(element.clone()).or_default();
-            ours.member |= branch.member;
-            ours.below = std::mem::take(&mut ours.below).union(&branch.below);
-        }
+        self.add(other.clone());
         self
+    }
+
+    /// [`Set::union`] in place: every write makes some, and most have nothing in common.
+    pub(super) fn add(&mut self, other: Set) {
+        for (element, branch) in other.children {
+            match self.children.entry(element) {
+                Entry::Vacant(none) => drop(none.insert(branch)),
+                Entry::Occupied(mut ours) => {
+                    ours.get_mut().member |= branch.member;
+                    ours.get_mut().below.add(branch.below);
+                }
+            }
+        }
     }
 
     pub fn intersection(&self, other: &Set) -> Self {
@@ -135,27 +145,35 @@ impl Set {
 
     /// The members that `other` does not have. A parent in `other` does not take its children along.
     pub fn difference(&self, other: &Set) -> Self {
-        self.without(other, false)
+        let mut rest = self.clone();
+        rest.remove(other);
+        rest
+    }
+
+    /// [`Set::difference`] in place.
+    pub(super) fn remove(&mut self, other: &Set) {
+        self.subtract(other, false);
     }
 
     /// The members that neither are in `other` nor lie below one that is.
-    pub fn recursive_difference(&self, other: &Set) -> Self {
-        self.without(other, true)
+    pub fn recursive_difference(mut self, other: &Set) -> Self {
+        self.subtract(other, true);
+        self
     }
 
-    fn without(&self, other: &Set, recursive: bool) -> Self {
-        let mut rest = Self::default();
-        for (element, ours) in &self.children {
-            match other.children.get(element) {
-                None => drop(rest.children.insert(element.clone(), ours.clone())),
-                Some(theirs) if recursive && theirs.member => {}
-                Some(theirs) => {
-                    let below = ours.below.without(&theirs.below, recursive);
-                    rest.put(element.clone(), ours.member && !theirs.member, below);
-                }
-            }
+    fn subtract(&mut self, other: &Set, recursive: bool) {
+        if other.is_empty() {
+            return;
         }
-        rest
+        self.children.retain(|element, ours| {
+            let Some(theirs) = other.children.get(element) else { return true };
+            if recursive && theirs.member {
+                return false;
+            }
+            ours.below.subtract(&theirs.below, recursive);
+            ours.member &= !theirs.member;
+            ours.member || !ours.below.is_empty()
+        });
     }
 
     /// The set with every field that the schema names, and that has members below it, a member itself.

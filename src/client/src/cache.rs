@@ -19,7 +19,7 @@ use tracing::{debug, warn};
 use crate::{Client, Error, Event, Key, ListOptions, Path, Watch};
 
 /// Changes a reader may be behind before it must read everything again.
-const CHANGES_KEPT: usize = 1024;
+const CHANGES_KEPT: usize = 256;
 /// Objects per page of the first list: bounds what is held twice while it is decoded.
 const PAGE: u32 = 500;
 const FIRST_RETRY: Duration = Duration::from_millis(100);

@@ -3,14 +3,14 @@
 //! Lines are cut here rather than by a generic JSON stream: an event's object is decoded straight from the bytes of
 //! its line, once, by the codec of its kind.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::Object;
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Status};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference, Status, Time};
 use kube::client::Body;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use crate::Error;
@@ -52,10 +52,48 @@ struct Envelope<'a> {
     object: &'a RawValue,
 }
 
-/// An object of which nothing but the metadata is of interest.
+/// An object of which nothing but the metadata is of interest, and of that not who wrote which field: that is most of it, and
+/// the garbage collector reads the metadata of everything.
 #[derive(Deserialize)]
 pub(crate) struct OnlyMetadata {
+    #[serde(deserialize_with = "without_managers")]
     pub(crate) metadata: ObjectMeta,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Unmanaged {
+    annotations: Option<BTreeMap<String, String>>,
+    creation_timestamp: Option<Time>,
+    deletion_grace_period_seconds: Option<i64>,
+    deletion_timestamp: Option<Time>,
+    finalizers: Option<Vec<String>>,
+    generation: Option<i64>,
+    labels: Option<BTreeMap<String, String>>,
+    name: Option<String>,
+    namespace: Option<String>,
+    owner_references: Option<Vec<OwnerReference>>,
+    resource_version: Option<String>,
+    uid: Option<String>,
+}
+
+fn without_managers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Error> {
+    let read = Unmanaged::deserialize(deserializer)?;
+    Ok(ObjectMeta {
+        annotations: read.annotations,
+        creation_timestamp: read.creation_timestamp,
+        deletion_grace_period_seconds: read.deletion_grace_period_seconds,
+        deletion_timestamp: read.deletion_timestamp,
+        finalizers: read.finalizers,
+        generation: read.generation,
+        labels: read.labels,
+        name: read.name,
+        namespace: read.namespace,
+        owner_references: read.owner_references,
+        resource_version: read.resource_version,
+        uid: read.uid,
+        ..ObjectMeta::default()
+    })
 }
 
 impl<K: Object> Watch<K> {
@@ -149,5 +187,24 @@ impl<K> Watch<K> {
 
     fn broken(&self, source: Box<dyn std::error::Error + Send + Sync>) -> Error {
         Error::Body { request: self.request.clone(), source }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metadata_is_all_there_but_its_managers() {
+        let json = r#"{"kind":"PartialObjectMetadata","metadata":{"name":"a","namespace":"n","uid":"u","resourceVersion":"7",
+            "generation":2,"labels":{"l":"1"},"annotations":{"x":"y"},"finalizers":["f"],
+            "creationTimestamp":"2026-01-02T03:04:05Z","deletionTimestamp":"2026-01-02T03:04:06Z",
+            "deletionGracePeriodSeconds":1,"ownerReferences":[{"apiVersion":"v1","kind":"Node","name":"o","uid":"w"}],
+            "managedFields":[{"manager":"m","fieldsV1":{"f:data":{}}}]}}"#;
+        let OnlyMetadata { metadata } = serde_json::from_str(json).unwrap();
+        let whole: serde_json::Value = serde_json::from_str(json).unwrap();
+        let whole: ObjectMeta = serde_json::from_value(whole["metadata"].clone()).unwrap();
+        assert!(whole.managed_fields.is_some());
+        assert_eq!(metadata, ObjectMeta { managed_fields: None, ..whole });
     }
 }

@@ -73,13 +73,16 @@ pub(crate) fn failure(status: &Status) -> Answer {
 /// An object as it is stored, in the form that was asked for.
 pub(crate) fn entry(code: StatusCode, accept: Accept, kind: &Kind, entry: &Entry) -> Result<Answer, Status> {
     let head = Head::of(kind);
-    if accept == Accept::Json {
-        let mut bytes = BytesMut::with_capacity(entry.value().len() + 64);
-        head.write(entry, &mut bytes);
-        return Ok(json(code, whole(bytes)));
+    let mut bytes = BytesMut::with_capacity(entry.value().len() + 64);
+    match accept {
+        Accept::Json => head.write(entry, &mut bytes),
+        Accept::Partial | Accept::PartialList => head.write_partial(entry, entry.modified(), &mut bytes),
+        Accept::Table(_) => {
+            let object = head.decode(entry).map_err(|error| damaged(entry, &error))?;
+            return Ok(self::object(code, accept, kind, object));
+        }
     }
-    let object = head.decode(entry).map_err(|error| damaged(entry, &error))?;
-    Ok(self::object(code, accept, kind, object))
+    Ok(json(code, whole(bytes)))
 }
 
 /// An object that is not, or not yet, in the store.

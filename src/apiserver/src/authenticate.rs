@@ -12,6 +12,7 @@ use store::Store;
 use tracing::debug;
 use transport::Peer;
 
+use crate::certificates::Certificates;
 use crate::issuer::Issuer;
 use crate::user::User;
 
@@ -23,6 +24,7 @@ const LEEWAY: SignedDuration = SignedDuration::from_secs(60);
 pub(crate) struct Authenticator {
     pub(crate) store: Store,
     pub(crate) issuer: Arc<Issuer>,
+    pub(crate) certificates: Certificates,
 }
 
 impl Authenticator {
@@ -34,7 +36,7 @@ impl Authenticator {
         }
         let shown = extensions.get::<Peer>().and_then(|peer| peer.certificate.as_ref());
         if let Some(certificate) = shown {
-            return User::of_certificate(certificate).ok_or_else(Status::unauthorized);
+            return self.certificates.user(certificate).ok_or_else(Status::unauthorized);
         }
         let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         let token = bearer
@@ -142,7 +144,8 @@ mod tests {
         let account = Bytes::from(json!({"metadata": {"uid": "u1"}}).to_string());
         store.write(Write::create("/serviceaccounts/shop/till", account)).await.unwrap();
         let signer = pki::jwt::Signer::open(&folder.path().join("key")).unwrap();
-        Authenticator { store, issuer: Arc::new(Issuer::new(signer, "https://here")) }
+        let (issuer, certificates) = (Arc::new(Issuer::new(signer, "https://here")), Certificates::default());
+        Authenticator { store, issuer, certificates }
     }
 
     fn with_token(token: &str) -> HeaderMap {

@@ -26,7 +26,7 @@ pub(crate) enum Form {
 impl Form {
     /// The form of an answer that has no kind of its own: a refusal.
     pub(crate) fn of(headers: &HeaderMap) -> Self {
-        Accept::of(headers, true).map_or(Self::Json, |(_, form)| form)
+        Accept::of(headers, || true).map_or(Self::Json, |(_, form)| form)
     }
 
     /// The JSON of what was sent in this form.

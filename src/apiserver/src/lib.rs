@@ -13,6 +13,7 @@ mod answer;
 mod authenticate;
 mod authorize;
 mod body;
+mod certificates;
 mod discovery;
 mod form;
 mod health;

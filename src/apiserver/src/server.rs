@@ -22,6 +22,7 @@ use crate::answer::{self, Answer};
 use crate::authenticate::Authenticator;
 use crate::authorize::{Access, Attempt, Authorizer};
 use crate::body::{Body, Incoming};
+use crate::certificates::Certificates;
 use crate::form::{self, Form};
 use crate::issuer::Issuer;
 use crate::metrics::{Call, Metrics};
@@ -52,7 +53,11 @@ impl ApiServer {
     pub fn new(store: Store, issuer: Issuer) -> Self {
         let issuer = Arc::new(issuer);
         Self(Arc::new(Shared {
-            authenticator: Authenticator { store: store.clone(), issuer: issuer.clone() },
+            authenticator: Authenticator {
+                store: store.clone(),
+                issuer: issuer.clone(),
+                certificates: Certificates::default(),
+            },
             issuer,
             authorizer: Arc::new(Authorizer::new(store.clone())),
             tunnels: Tunnels::default(),
@@ -116,7 +121,7 @@ impl Shared {
             };
             return nodes.answer(parts, body, resource, &user).await;
         }
-        let protobuf = form::has_protobuf(resource.kind);
+        let protobuf = || form::has_protobuf(resource.kind);
         let (accept, form) = Accept::of(&parts.headers, protobuf)?;
         let (content, sent) = Content::of(&parts.method, &parts.headers, protobuf)?;
         let request = Request {

@@ -41,7 +41,7 @@ const BREATH: Duration = Duration::from_millis(100);
 pub struct Peer {
     pub address: SocketAddr,
     /// The certificate that was shown, already found good; `None` if none was.
-    pub certificate: Option<CertificateDer<'static>>,
+    pub certificate: Option<Arc<CertificateDer<'static>>>,
 }
 
 /// A bound socket that will speak HTTPS.
@@ -138,7 +138,8 @@ impl Connection {
             Err(_) => return debug!(%address, "TLS handshake took too long"),
         };
         let shown = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
-        let peer = Peer { address, certificate: shown.map(|certificate| certificate.clone().into_owned()) };
+        let certificate = shown.map(|certificate| Arc::new(certificate.clone().into_owned()));
+        let peer = Peer { address, certificate };
         let service = tower::util::MapRequest::new(service, move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(peer.clone());
             request

@@ -2,12 +2,26 @@
 
 use api::status::{Cause, Resource, Status};
 use api::value::text;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use super::{Attempt, Operation, Warnings};
 
 /// The cluster lives in these.
 const IMMORTAL: [&str; 3] = ["default", "kube-system", "kube-public"];
+
+/// Whether it is on its way out: every create asks.
+#[derive(Deserialize)]
+struct Namespace {
+    metadata: Deletion,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Deletion {
+    deletion_timestamp: Option<IgnoredAny>,
+}
 
 pub(super) fn judge(attempt: &Attempt<'_>, object: &Value) -> Result<Warnings, Status> {
     match attempt.operation {
@@ -29,10 +43,10 @@ fn takes(attempt: &Attempt<'_>, object: &Value) -> Result<(), Status> {
     let namespace = attempt.namespace();
     let missing = || Status::not_found(Resource { group: "", name: "namespaces" }, namespace);
     let entry = attempt.store.get(&format!("/namespaces/{namespace}")).ok_or_else(missing)?;
-    let parsed: Value = serde_json::from_slice(entry.value()).map_err(|error| {
+    let parsed: Namespace = serde_json::from_slice(entry.value()).map_err(|error| {
         Status::internal(&format!("the stored namespace {namespace} cannot be read: {error}"))
     })?;
-    if parsed["metadata"]["deletionTimestamp"].is_null() {
+    if parsed.metadata.deletion_timestamp.is_none() {
         return Ok(());
     }
     let why = format!("unable to create new content in namespace {namespace} because it is being terminated");

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use api::kinds::Kind;
+use api::selector::FieldTerm;
 use api::status::Status;
 use serde::Deserialize;
 use serde_json::Value;
@@ -35,6 +36,18 @@ struct Labels<'a> {
     labels: BTreeMap<Cow<'a, str>, Cow<'a, str>>,
 }
 
+/// What the key alone says about a field; none where it says nothing. Watches of one object see every change of its kind.
+fn by_key(entry: &Entry, term: &FieldTerm) -> Option<bool> {
+    let (place, name) = entry.key().rsplit_once('/')?;
+    let value = match term.field.as_str() {
+        "metadata.name" => name,
+        // The key begins with a slash: one more part than these is a namespace.
+        "metadata.namespace" => place.splitn(3, '/').nth(2).unwrap_or_default(),
+        _ => return None,
+    };
+    Some((value == term.value) != term.negated)
+}
+
 impl Selected {
     pub(crate) fn new(request: &Request) -> Result<Self, Status> {
         let selection = request.query.selection()?;
@@ -50,6 +63,10 @@ impl Selected {
 
     pub(crate) fn matches(&self, kind: &Kind, entry: &Entry) -> Result<bool, Status> {
         let Some(selection) = &self.selection else { return Ok(true) };
+        let terms = selection.fields.terms();
+        if !terms.iter().all(|term| by_key(entry, term).unwrap_or(true)) {
+            return Ok(false);
+        }
         let damaged = |error| answer::damaged(entry, &error);
         if !selection.labels.is_everything() {
             let object: Labelled<'_> = serde_json::from_slice(entry.value()).map_err(damaged)?;
@@ -59,7 +76,7 @@ impl Selected {
                 return Ok(false);
             }
         }
-        if selection.fields.is_everything() {
+        if terms.iter().all(|term| by_key(entry, term).is_some()) {
             return Ok(true);
         }
         let mut object = Head::of(kind).decode(entry).map_err(damaged)?;

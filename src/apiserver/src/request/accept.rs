@@ -19,28 +19,31 @@ pub(crate) enum Accept {
 const OFFERED: [&str; 2] = ["application/json", PROTOBUF];
 
 impl Accept {
-    /// The first of the client's wishes that can be met; JSON for one who wishes nothing.
-    pub(crate) fn of(headers: &HeaderMap, protobuf: bool) -> Result<(Self, Form), Status> {
-        let offered = if protobuf { &OFFERED } else { &OFFERED[..1] };
+    /// The first of the client's wishes that can be met; JSON for one who wishes nothing. Whether there is protobuf is asked
+    /// where a client wants some.
+    pub(crate) fn of(headers: &HeaderMap, protobuf: impl Fn() -> bool) -> Result<(Self, Form), Status> {
         let mut wished = false;
         for value in headers.get_all(header::ACCEPT) {
             for range in
                 value.to_str().unwrap_or_default().split(',').filter(|range| !range.trim().is_empty())
             {
                 wished = true;
-                if let Some(met) = Self::met(range, offered) {
+                if let Some(met) = Self::met(range, &protobuf) {
                     return Ok(met);
                 }
             }
         }
-        if wished { Err(Status::not_acceptable(offered)) } else { Ok((Self::Json, Form::Json)) }
+        if !wished {
+            return Ok((Self::Json, Form::Json));
+        }
+        Err(Status::not_acceptable(if protobuf() { &OFFERED } else { &OFFERED[..1] }))
     }
 
-    fn met(range: &str, offered: &[&str]) -> Option<(Self, Form)> {
+    fn met(range: &str, protobuf: impl Fn() -> bool) -> Option<(Self, Form)> {
         let mut parts = range.split(';').map(str::trim);
         let form = match parts.next()? {
             "application/json" | "application/*" | "*/*" => Form::Json,
-            PROTOBUF if offered.contains(&PROTOBUF) => Form::Protobuf,
+            PROTOBUF if protobuf() => Form::Protobuf,
             _ => return None,
         };
         let parameters: Vec<_> = parts.filter_map(|part| part.split_once('=')).collect();
@@ -66,7 +69,7 @@ mod tests {
     fn of(accept: &str) -> Result<(Accept, Form), u16> {
         let mut headers = HeaderMap::new();
         headers.insert(header::ACCEPT, accept.parse().unwrap());
-        Accept::of(&headers, true).map_err(|status| status.code)
+        Accept::of(&headers, || true).map_err(|status| status.code)
     }
 
     #[test]
@@ -79,7 +82,7 @@ mod tests {
         assert_eq!(of(partial), Ok((Accept::Partial, Form::Json)));
         assert_eq!(of("text/html,*/*;q=0.8"), Ok((Accept::Json, Form::Json)));
         assert_eq!(of("text/html"), Err(406));
-        assert_eq!(Accept::of(&HeaderMap::new(), true), Ok((Accept::Json, Form::Json)));
+        assert_eq!(Accept::of(&HeaderMap::new(), || true), Ok((Accept::Json, Form::Json)));
     }
 
     #[test]
@@ -92,6 +95,6 @@ mod tests {
         assert_eq!(of(table), Ok((Accept::Json, Form::Json)));
         let mut headers = HeaderMap::new();
         headers.insert(header::ACCEPT, PROTOBUF.parse().unwrap());
-        assert_eq!(Accept::of(&headers, false).unwrap_err().code, 406);
+        assert_eq!(Accept::of(&headers, || false).unwrap_err().code, 406);
     }
 }

@@ -25,7 +25,11 @@ const PATCHES: [&str; 4] = [
 
 impl Content {
     /// What the client says it sends, and in which form; JSON if it says nothing. A patch must say which.
-    pub(crate) fn of(method: &Method, headers: &HeaderMap, protobuf: bool) -> Result<(Self, Form), Status> {
+    pub(crate) fn of(
+        method: &Method,
+        headers: &HeaderMap,
+        protobuf: impl Fn() -> bool,
+    ) -> Result<(Self, Form), Status> {
         let said =
             headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let media_type = said.split(';').next().unwrap_or_default().trim();
@@ -38,10 +42,10 @@ impl Content {
             _ if patch => return Err(Status::unsupported_media_type(&PATCHES)),
             "" | "application/json" => Self::Json,
             "application/yaml" => Self::Yaml,
-            PROTOBUF if protobuf => return Ok((Self::Json, Form::Protobuf)),
+            PROTOBUF if protobuf() => return Ok((Self::Json, Form::Protobuf)),
             // A delete or a get may come with whatever its client sends for everything.
             _ if method == Method::GET || method == Method::HEAD => Self::Json,
-            _ if protobuf => return Err(Status::unsupported_media_type(&OBJECTS)),
+            _ if protobuf() => return Err(Status::unsupported_media_type(&OBJECTS)),
             _ => return Err(Status::unsupported_media_type(&OBJECTS[..2])),
         };
         Ok((content, Form::Json))

@@ -23,20 +23,38 @@ const CHUNK: usize = 64 * 1024;
 pub(crate) fn list(store: &Store, request: &Request) -> Result<Answer, Status> {
     let selected = Selected::new(request)?;
     let page = Page::open(store, request, &selected)?;
-    match request.accept {
-        Accept::Json => Ok(answer::json(StatusCode::OK, page.stream(request.kind(), selected))),
+    let items = match request.accept {
+        Accept::Json => Items::Whole,
+        Accept::Partial | Accept::PartialList => Items::Partial,
         Accept::Table(version) => {
             let table = answer::table(request.kind(), version, &page.metadata(), &page.objects(&selected)?);
-            Ok(answer::value(StatusCode::OK, &table))
+            return Ok(answer::value(StatusCode::OK, &table));
         }
-        Accept::Partial | Accept::PartialList => {
-            let items: Vec<Value> = page.objects(&selected)?.into_iter().map(answer::partial).collect();
-            Ok(answer::value(
-                StatusCode::OK,
-                &json!({
-                    "kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": page.metadata(), "items": items,
-                }),
-            ))
+    };
+    Ok(answer::json(StatusCode::OK, page.stream(items, selected)))
+}
+
+/// What of the objects is in a list.
+#[derive(Clone, Copy)]
+enum Items {
+    Whole,
+    /// The metadata.
+    Partial,
+}
+
+impl Items {
+    /// Kind and version of the list.
+    fn list_of(self, kind: &Kind) -> (&'static str, String) {
+        match self {
+            Self::Whole => (kind.list_kind, kind.api_version()),
+            Self::Partial => ("PartialObjectMetadataList", "meta.k8s.io/v1".to_owned()),
+        }
+    }
+
+    fn write(self, head: &Head, entry: &Entry, out: &mut BytesMut) {
+        match self {
+            Self::Whole => head.write_item(entry, out),
+            Self::Partial => head.write_partial(entry, entry.modified(), out),
         }
     }
 }
@@ -119,15 +137,13 @@ impl Page {
     }
 
     /// The list as JSON, chunk by chunk.
-    fn stream(self, kind: &'static Kind, selected: Selected) -> crate::body::Body {
-        let begin = format!(
-            r#"{{"kind":"{}","apiVersion":"{}","metadata":{},"items":["#,
-            kind.list_kind,
-            kind.api_version(),
-            self.metadata()
-        );
+    fn stream(self, items: Items, selected: Selected) -> crate::body::Body {
+        let (kind, version) = items.list_of(self.kind);
+        let metadata = self.metadata();
+        let begin = format!(r#"{{"kind":"{kind}","apiVersion":"{version}","metadata":{metadata},"items":["#);
         let state = Progress {
-            head: Head::of(kind),
+            head: Head::of(self.kind),
+            items,
             after: self.after.clone(),
             page: self,
             selected,
@@ -143,6 +159,7 @@ impl Page {
 
 struct Progress {
     head: Head,
+    items: Items,
     page: Page,
     selected: Selected,
     after: String,
@@ -164,7 +181,7 @@ impl Progress {
                 if !std::mem::take(&mut first) {
                     out.extend_from_slice(b",");
                 }
-                self.head.write_item(entry, &mut out);
+                self.items.write(&self.head, entry, &mut out);
             }
             if out.len() >= CHUNK {
                 ControlFlow::Break(entry.key().to_string())

@@ -4,6 +4,8 @@
 //! of the window is told 410 and ends; its client lists again. The bytes of an object are copied from the store once
 //! per watcher and never encoded again.
 
+use std::fmt::Write;
+use std::pin::Pin;
 use std::time::Duration;
 
 use api::status::Status;
@@ -11,7 +13,7 @@ use bytes::{Bytes, BytesMut};
 use http::StatusCode;
 use serde_json::json;
 use store::{Event, Revision, RevisionError, Store, Watch, WatchError};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::list::not_before;
 use crate::answer::{self, Answer};
@@ -24,6 +26,8 @@ use crate::request::{Accept, Request};
 const LASTS: Duration = Duration::from_secs(30 * 60);
 /// Quiet watchers learn this often how far time has come. All at the same moment, so that they wake the machine once.
 const BOOKMARKS: Duration = Duration::from_secs(60);
+/// What a line has beside the stored bytes of its object, at most.
+const LINE: usize = 128;
 
 pub(crate) fn watch(store: &Store, request: &Request) -> Result<Answer, Status> {
     let selected = Selected::new(request)?;
@@ -37,13 +41,15 @@ pub(crate) fn watch(store: &Store, request: &Request) -> Result<Answer, Status> 
         }
     };
     let watch = store.watch(&scope, revision).map_err(|error| expired(revision, error))?;
+    let (bookmarks, end) = (request.query.flag("allowWatchBookmarks"), Instant::now() + lasts(request)?);
     let watcher = Watcher {
         head: Head::of(request.kind()),
         request: Shown { kind: request.kind(), accept: request.accept },
         selected,
         watch,
-        bookmarks: request.query.flag("allowWatchBookmarks"),
-        end: Instant::now() + lasts(request)?,
+        bookmarks,
+        end,
+        alarm: Box::pin(sleep_until(next_alarm(bookmarks, end))),
         sent: revision,
         over: false,
     };
@@ -122,6 +128,8 @@ struct Watcher {
     watch: Watch,
     bookmarks: bool,
     end: Instant,
+    /// When there is something to do though nothing happens. Kept: a timer per change would cost more than the change.
+    alarm: Pin<Box<Sleep>>,
     /// What the client knows it has seen.
     sent: Revision,
     over: bool,
@@ -132,14 +140,14 @@ impl Watcher {
     async fn next(&mut self) -> Option<Bytes> {
         while !self.over {
             let mut out = BytesMut::new();
-            let minute = next_minute();
             tokio::select! {
-                events = self.watch.next() => self.take(events, &mut out),
-                () = sleep_until(self.end) => {
+                biased;
+                () = &mut self.alarm => {
                     self.tell_progress(&mut out);
-                    self.over = true;
+                    self.over = self.end <= Instant::now();
+                    self.alarm.as_mut().reset(next_alarm(self.bookmarks, self.end));
                 }
-                () = sleep_until(minute), if self.bookmarks => self.tell_progress(&mut out),
+                events = self.watch.next() => self.take(events, &mut out),
             }
             if !out.is_empty() {
                 return Some(out.freeze());
@@ -181,18 +189,15 @@ impl Watcher {
     }
 
     fn line(&self, what: &str, entry: &store::Entry, revision: Revision, out: &mut BytesMut) {
-        out.extend_from_slice(format!(r#"{{"type":"{what}","object":"#).as_bytes());
+        out.reserve(entry.value().len() + LINE);
+        write!(out, r#"{{"type":"{what}","object":"#).expect("a buffer takes all that is written");
         match self.request.accept {
             Accept::Json => self.head.write_at(entry, revision, out),
-            shown => {
+            Accept::Partial | Accept::PartialList => self.head.write_partial(entry, revision, out),
+            Accept::Table(version) => {
                 let object = self.head.decode(entry).map(|mut object| {
                     stored::set_revision(&mut object, revision);
-                    match shown {
-                        Accept::Table(version) => {
-                            answer::table(self.request.kind, version, &json!({}), &[object])
-                        }
-                        _ => answer::partial(object),
-                    }
+                    answer::table(self.request.kind, version, &json!({}), &[object])
                 });
                 out.extend_from_slice(object.unwrap_or_default().to_string().as_bytes());
             }
@@ -217,6 +222,11 @@ impl Watcher {
         let object = json!({"kind": kind.kind, "apiVersion": kind.api_version(), "metadata": metadata});
         out.extend_from_slice(format!("{}\n", json!({"type": "BOOKMARK", "object": object})).as_bytes());
     }
+}
+
+/// When a watch ends, or when it is time for a bookmark before.
+fn next_alarm(bookmarks: bool, end: Instant) -> Instant {
+    if bookmarks { end.min(next_minute()) } else { end }
 }
 
 /// The next moment at which all quiet watchers are told.

@@ -94,8 +94,10 @@ pub(crate) fn uid() -> String {
     let mut bytes = random::bytes::<16>();
     bytes[6] = bytes[6] & 0x0f | 0x40;
     bytes[8] = bytes[8] & 0x3f | 0x80;
-    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
+    let number = u128::from_be_bytes(bytes);
+    let part = |from: u32, bits: u32| (number >> (128 - from - bits)) & ((1 << bits) - 1);
+    let (a, b, c, d, e) = (part(0, 32), part(32, 16), part(48, 16), part(64, 16), part(80, 48));
+    format!("{a:08x}-{b:04x}-{c:04x}-{d:04x}-{e:012x}")
 }
 
 /// Warnings as HTTP carries them, each once.

@@ -15,11 +15,13 @@ mod access;
 mod admission;
 mod fuzz;
 mod nodes;
+mod partial;
 mod protobuf;
 mod services;
 mod subresources;
 mod verbs;
 mod views;
+mod watching;
 
 const ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
 
@@ -35,10 +37,15 @@ type Answer = (u16, Value);
 impl Api {
     /// A server with the namespace `shop` and its default account.
     async fn start() -> Self {
+        Self::keeping(Limits::default()).await
+    }
+
+    /// The same, remembering this much of the past.
+    async fn keeping(limits: Limits) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let backend = InMemory::default();
         let contents = backend.contents();
-        let store = Store::over(backend, contents, Limits::default()).unwrap();
+        let store = Store::over(backend, contents, limits).unwrap();
         let signer = Signer::open(&folder.path().join("key")).unwrap();
         let server = ApiServer::new(store.clone(), Issuer::new(signer, ISSUER));
         let api = Self { server, store, _folder: folder };

@@ -17,6 +17,7 @@ mod lifecycle;
 mod logs;
 mod node;
 mod panics;
+mod text;
 mod token;
 mod version;
 

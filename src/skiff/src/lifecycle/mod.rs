@@ -20,6 +20,7 @@ use task::{Ended, Ready, Shutdown, ShutdownTrigger, Tasks};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::exit::Exit;
+use crate::text;
 pub(crate) use component::Component;
 use notify::Notifier;
 use signals::Signals;
@@ -105,6 +106,8 @@ async fn announce(ready: Vec<(&'static str, Ready)>, notifier: &Notifier) -> Inf
     }
     tracing::info!("ready");
     notifier.ready();
+    tokio::time::sleep(text::SETTLED).await;
+    text::unmap();
     pending().await
 }
 

@@ -1,4 +1,4 @@
-//! One row of the table.
+//! One row of the table. What is counted is requests; with watchers, changes that reached one.
 
 use std::fmt;
 
@@ -17,7 +17,7 @@ pub(crate) struct Measured<'a> {
 
 impl Measured<'_> {
     pub(crate) const HEAD: &'static str = "\
-| workload | per second | p50 ms | p99 ms | server CPU s per 1 000 | clients' CPU s per 1 000 | highest PSS MB | bytes written per request |
+| workload | per second | p50 ms | p99 ms | server CPU ms each | clients' CPU ms each | highest PSS MB | bytes written each |
 |---|---|---|---|---|---|---|---|";
 }
 

@@ -58,7 +58,12 @@ impl Node {
             let overlay = self.overlay().await;
             overlay.set_peers(peers).await.unwrap();
             let state = state.join(self.number.to_string());
-            let config = PodNetworkConfig { state, pod_cidrs: self.pod_cidrs(), mtu: overlay.mtu() };
+            let config = PodNetworkConfig {
+                cluster_cidrs: vec![],
+                state,
+                pod_cidrs: self.pod_cidrs(),
+                mtu: overlay.mtu(),
+            };
             let pods = PodNetwork::open(config).await.unwrap();
             pods.attach("pod", &self.pod.path()).await.unwrap()
         })

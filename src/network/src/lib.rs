@@ -6,6 +6,7 @@
 //! - [`nft`] holds tables of rules as plain data and puts them into the kernel.
 
 pub mod conntrack;
+mod dumps;
 pub mod ipam;
 pub mod local;
 pub mod netlink;
@@ -17,6 +18,7 @@ pub mod route;
 pub mod sysctl;
 mod wire;
 
+pub use overlay::device::NAME as VXLAN_DEVICE;
 pub use overlay::{Backend, Overlay, OverlayConfig, Peer};
 pub use pods::{PodNetwork, PodNetworkConfig};
 pub use ports::HostPort;

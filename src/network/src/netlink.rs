@@ -26,6 +26,7 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
+use crate::dumps::Dumps;
 use crate::route::Route;
 
 /// The hardware address of a link.
@@ -59,6 +60,7 @@ pub enum Error {
 #[derive(Debug)]
 pub(crate) struct Netlink {
     handle: Handle,
+    dumps: Dumps,
     _served: JoinSet<()>,
 }
 
@@ -68,7 +70,7 @@ impl Netlink {
         let (connection, handle, _) = rtnetlink::new_connection().map_err(Error::Open)?;
         let mut served = JoinSet::new();
         served.spawn(connection);
-        Ok(Self { handle, _served: served })
+        Ok(Self { handle, dumps: Dumps::default(), _served: served })
     }
 
     /// In the network namespace that this file is. A socket stays where it was opened: only a thread made for it goes there.
@@ -100,7 +102,8 @@ impl Netlink {
     }
 
     pub(crate) async fn links(&self) -> Result<Vec<LinkMessage>, Error> {
-        let links = self.handle.link().get().execute().try_collect().await;
+        let all = self.handle.link().get();
+        let links = self.dumps.collect(move || all.execute()).await;
         links.map_err(|source| Error::Read { what: "links", source })
     }
 
@@ -138,7 +141,8 @@ impl Netlink {
     }
 
     pub(crate) async fn addresses(&self) -> Result<Vec<AddressMessage>, Error> {
-        let addresses = self.handle.address().get().execute().try_collect().await;
+        let all = self.handle.address().get();
+        let addresses = self.dumps.collect(move || all.execute()).await;
         addresses.map_err(|source| Error::Read { what: "addresses", source })
     }
 
@@ -163,7 +167,8 @@ impl Netlink {
     pub(crate) async fn routes(&self, family: AddressFamily) -> Result<Vec<RouteMessage>, Error> {
         let mut all = RouteMessageBuilder::<IpAddr>::new().build();
         all.header.address_family = family;
-        let routes = self.handle.route().get(all).execute().try_collect().await;
+        let all = self.handle.route().get(all);
+        let routes = self.dumps.collect(move || all.execute()).await;
         routes.map_err(|source| Error::Read { what: "routes", source })
     }
 
@@ -196,9 +201,9 @@ impl Netlink {
     }
 
     async fn told(&self, index: u32, family: AddressFamily) -> Result<Vec<NeighbourMessage>, Error> {
-        let request = self.handle.neighbours().get().set_address_family(family);
-        let all: Result<Vec<_>, _> = request.execute().try_collect().await;
-        let mut told = all.map_err(|source| Error::Read { what: "neighbours", source })?;
+        let all = self.handle.neighbours().get().set_address_family(family);
+        let told = self.dumps.collect(move || all.execute()).await;
+        let mut told = told.map_err(|source| Error::Read { what: "neighbours", source })?;
         told.retain(|it| it.header.ifindex == index && it.header.state == NeighbourState::Permanent);
         Ok(told)
     }

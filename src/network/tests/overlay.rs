@@ -4,10 +4,13 @@
 
 mod namespace;
 
+use std::future::{Future, poll_fn};
 use std::io::ErrorKind;
 use std::net::{IpAddr, TcpStream, UdpSocket};
 use std::path::Path;
+use std::task::Poll;
 
+use futures_util::FutureExt;
 use namespace::{Namespace, cable, say};
 use network::{Backend, Overlay, OverlayConfig, Peer, PodNetwork, PodNetworkConfig};
 
@@ -103,6 +106,45 @@ fn pods_of_two_nodes_speak_through_vxlan() {
     assert!(!counted(&second.machine), "nothing of a pod came as it is");
     assert!(first.pod.output("ip link show eth0").contains("mtu 1450"));
     assert!(first.machine.output("ip -d link show skiff.1").contains("vxlan id 1 local 192.0.2.1 "));
+}
+
+/// The kernel refuses to read a table to a socket that has not heard all of another.
+#[test]
+fn ways_can_be_set_after_a_look_that_was_given_up() {
+    let Some(node) = Node::new(1, Backend::default()) else { return };
+    let Some(other) = Namespace::new() else { return };
+    cable(&node.machine, &other, ["192.0.2.1/24", "192.0.2.2/24"]);
+    more_routes_than_are_told_at_once(&node.machine);
+    node.machine.block_on(async || {
+        let overlay = node.overlay().await;
+        let mut task = tokio::task::JoinSet::new();
+        task.spawn(async move {
+            let given_up = Box::pin(overlay.set_peers(&[]));
+            begin(given_up).await;
+            overlay.set_peers(&[]).await.unwrap();
+        });
+        task.join_next().await.unwrap().unwrap();
+    });
+}
+
+fn more_routes_than_are_told_at_once(machine: &Namespace) {
+    let folder = tempfile::tempdir().unwrap();
+    let batch = folder.path().join("routes");
+    let routes = (0..2000).map(|n| format!("route add unreachable 198.18.{}.{}\n", n / 250, n % 250));
+    std::fs::write(&batch, routes.collect::<String>()).unwrap();
+    machine.output(&format!("ip -batch {}", batch.display()));
+}
+
+/// Until other tasks have had their turn, but not the runtime its look at what the sockets have heard.
+async fn begin(mut work: impl Future + Unpin) {
+    let mut turns = 0;
+    poll_fn(|cx| {
+        let _pending = work.poll_unpin(cx);
+        turns += 1;
+        cx.waker().wake_by_ref();
+        if turns < 2 { Poll::Pending } else { Poll::Ready(()) }
+    })
+    .await;
 }
 
 #[test]

@@ -12,7 +12,8 @@ use super::{Backend, Error};
 use crate::netlink::{Mac, Netlink};
 use crate::sysctl;
 
-pub(super) const NAME: &str = "skiff.1";
+/// The VXLAN device between the nodes.
+pub const NAME: &str = "skiff.1";
 /// Outer Ethernet is not counted in the uplink's MTU; outer IP, UDP, VXLAN and the inner Ethernet are.
 const OVERHEAD: u32 = 20 + 8 + 8 + 14;
 const OVERHEAD6: u32 = 40 + 8 + 8 + 14;

@@ -10,7 +10,7 @@
 //!
 //! An address of the cluster that leads nowhere is refused here: see [`guard`].
 
-mod device;
+pub(crate) mod device;
 mod guard;
 mod peers;
 mod uplink;

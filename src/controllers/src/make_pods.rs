@@ -41,7 +41,7 @@ pub(crate) fn prefix(owner: &str) -> String {
 /// Creates pods, in rounds of 1, 2, 4, … at once: what is wrong with one is wrong with all, and a quota that is
 /// full should not be asked five hundred times. Ends with the first round in which one fails.
 ///
-/// Returns the pods that were created, and why there are not more.
+/// Returns the pods that were created, and why there are not more; a namespace on its way out takes none, which is no failure.
 pub(crate) async fn create<Owner: Object>(
     context: &Context,
     owner: &Owner,
@@ -54,10 +54,11 @@ pub(crate) async fn create<Owner: Object>(
         let attempts = batch.iter().map(|pod| create_one(context, owner, pod));
         let (made, errors) = split(join_all(attempts).await);
         created.extend(made);
-        if let Some(error) = errors.into_iter().next() {
-            return (created, Err(error));
+        match errors.into_iter().next() {
+            Some(error) if error.is_namespace_terminating() => return (created, Ok(())),
+            Some(error) => return (created, Err(error)),
+            None => round *= 2,
         }
-        round *= 2;
     }
     (created, Ok(()))
 }

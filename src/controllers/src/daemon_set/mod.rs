@@ -229,10 +229,7 @@ impl Worker<'_> {
             self.context.caches.of::<Pod>().seen(&pod.metadata).await;
         }
         let deleted = make_pods::delete(self.context, self.set, &plan.delete).await;
-        match made {
-            Err(error) if !error.is_namespace_terminating() => Err(error),
-            _ => deleted,
-        }
+        made.and(deleted)
     }
 
     fn pod_for(&self, node: &str) -> Pod {

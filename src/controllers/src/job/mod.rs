@@ -128,10 +128,7 @@ impl Look<'_> {
         for pod in created {
             self.context.caches.of::<Pod>().seen(&pod.metadata).await;
         }
-        match result {
-            Err(error) if error.is_namespace_terminating() => Ok(()),
-            result => result,
-        }
+        result
     }
 
     /// The pods after what was done. None is missed: a pod that was not counted cannot go.

@@ -12,6 +12,8 @@ use super::sockets::{Process, Protocol, Socket, holder};
 const KUBELET: u16 = 10_250;
 const VXLAN: u16 = 8472;
 const DNS: u16 = 53;
+/// It outlives the process that made it.
+const OWN_DEVICE: &str = network::VXLAN_DEVICE;
 const ANYWHERE: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
 /// A port that skiff wants.
@@ -92,10 +94,13 @@ fn judge(wish: &Wish, holder: Option<Holder>) -> Check {
             let Process { name, pid } = &process;
             Check::fail(wish.name, format!("{place} is held by {name} (process {pid})"), evict(wish, name))
         }
+        Some(Holder::Kernel { device: Some(device) }) if wish.port == VXLAN && device == OWN_DEVICE => {
+            Check::pass(wish.name, format!("{place} is held by skiff's own {device}"))
+        }
         Some(Holder::Kernel { device: Some(device) }) if wish.port == VXLAN => Check::warn(
             wish.name,
             format!("{place} is held by the VXLAN device {device}"),
-            format!("fine if it is skiff's; else stop what made it, then: ip link delete {device}"),
+            format!("stop what made it, then: ip link delete {device}"),
         ),
         Some(Holder::Kernel { .. }) => Check::fail(
             wish.name,
@@ -218,17 +223,14 @@ mod tests {
     }
 
     #[test]
-    fn a_vxlan_device_is_named() {
+    fn a_vxlan_device_is_named_unless_it_is_ours() {
         let udp = row("00000000", 8472, "07");
-        let checks = judged(
-            &[
-                ("proc/net/udp", &udp),
-                ("sys/class/net/flannel.1/uevent", "DEVTYPE=vxlan\nINTERFACE=flannel.1\n"),
-            ],
-            None,
-        );
-        let vxlan = find(&checks, "port-vxlan");
-        assert_eq!(vxlan.outcome.word(), "warn");
-        assert!(vxlan.finding.contains("flannel.1"));
+        for (device, outcome) in [("flannel.1", "warn"), (OWN_DEVICE, "pass")] {
+            let path = format!("sys/class/net/{device}/uevent");
+            let checks = judged(&[("proc/net/udp", &udp), (&path, "DEVTYPE=vxlan\n")], None);
+            let vxlan = find(&checks, "port-vxlan");
+            assert_eq!(vxlan.outcome.word(), outcome);
+            assert!(vxlan.finding.contains(device));
+        }
     }
 }

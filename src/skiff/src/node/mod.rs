@@ -21,7 +21,7 @@ use k8s_openapi::api::core::v1::{Pod, Taint};
 use kubelet::server::{Server, Workloads, serve_stream};
 use kubelet::{Config, Kubelet, Parts};
 use oci::image::{Images, Registries};
-use task::{Carrier, ReadySignal, Shutdown, Tasks, readiness};
+use task::{Carrier, Ended, ReadySignal, Shutdown, Tasks, readiness};
 use tokio::sync::{mpsc, watch};
 use tower::util::MapRequest;
 use transport::tunnel::Here;
@@ -180,17 +180,19 @@ impl Agent {
         tasks.spawn("kubelet", async move { kubelet.run(stopping).await.context("run the kubelet") });
         ready.set();
         // What ends before the shutdown ends the process; the pods live on, and a new start finds them.
-        match shutdown.or_requested(tasks.next()).await {
-            None => {
-                let (_, _) = tasks.drain(&shutdown).await;
-                Ok(())
+        let ended = shutdown.or_requested(tasks.next()).await.flatten();
+        match ended {
+            Some(Ended { name, output: Err(error) }) => {
+                return Err(error.context(format!("the node's {name} failed")));
             }
-            Some(Some(ended)) => match ended.output {
-                Ok(()) => bail!("{} ended without being asked to", ended.name),
-                Err(error) => Err(error.context(format!("the node's {} failed", ended.name))),
-            },
-            Some(None) => bail!("the node agent has nothing left to do"),
+            Some(Ended { name, output: Ok(()) }) if !shutdown.is_requested() => {
+                bail!("{name} ended without being asked to");
+            }
+            // Asked to end, and perhaps heard of it before we did.
+            Some(_) | None => {}
         }
+        let (_, _) = tasks.drain(&shutdown).await;
+        Ok(())
     }
 
     /// The images of this machine, and those that somebody put beside them for a machine without a network.

@@ -66,7 +66,8 @@ impl NodeNetwork {
                 );
             }
             if let Err(error) = overlay.set_peers(&peers(&nodes, &self.node)).await {
-                warn!(%error, "cannot set the ways to the other nodes, trying again when one changes");
+                let error = anyhow::Error::from(error);
+                warn!("cannot set the ways to the other nodes, trying again when one changes: {error:#}");
             }
             tokio::select! {
                 _ = changes.next() => {}

@@ -2,6 +2,8 @@
 //!
 //! `scripts/run` shows its beginning to a newcomer.
 
+mod by_hand;
+mod kills;
 mod reach;
 
 use std::time::{Duration, Instant};

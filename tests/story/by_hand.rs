@@ -70,8 +70,8 @@ spec:
 fn a_deployment_is_scaled_updated_and_looked_at() -> Result<()> {
     let lab = Lab::new()?;
     let cluster = Cluster::start(&lab, 0)?;
-    let image = Image::guest("guest", ["echo", "--http", "80"])?;
-    let (first, second) = (cluster.push(&image.build()?)?, cluster.push(&image.tag("2").build()?)?);
+    let push = |tag| cluster.push(&Image::guest("guest", ["echo", "--http", "80"])?.tag(tag).build()?);
+    let (first, second) = (push("1")?, push("2")?);
     cluster.apply(&deployment(&first))?;
     cluster.kubectl("rollout status deployment/echo --timeout=120s")?;
     for replicas in [5, 1] {

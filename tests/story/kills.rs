@@ -14,7 +14,7 @@ const TRACES: &str = "
     ip -o link | cut -d: -f2
     find /run/skiff/pods /run/skiff/kubelet /var/lib/skiff/agent/pods /var/log/pods -mindepth 1 -maxdepth 1
     readlink /proc/[0-9]*/ns/net | sort -u | wc -l
-    pgrep -f 'shim serve'; true";
+    pgrep -f '[s]him serve'; true";
 
 fn traces(host: &Host) -> Result<String> {
     host.command("sh").args(["-c", TRACES]).ok()

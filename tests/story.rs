@@ -3,6 +3,7 @@
 //! `scripts/run` shows its beginning to a newcomer.
 
 mod by_hand;
+mod first_start;
 mod kills;
 mod reach;
 

@@ -2,6 +2,8 @@
 
 use api::kinds::Kind;
 use api::status::Status;
+use api::table::Table;
+use api::value::text;
 use bytes::{Bytes, BytesMut};
 use futures_util::Stream;
 use http::response::Parts;
@@ -14,7 +16,7 @@ use store::Entry;
 
 use crate::body::{Body, Broken, Cause, whole};
 use crate::object::stored::Head;
-use crate::request::Accept;
+use crate::request::{Accept, RowObject};
 
 pub(crate) type Answer = Response<Body>;
 
@@ -77,19 +79,22 @@ pub(crate) fn entry(code: StatusCode, accept: Accept, kind: &Kind, entry: &Entry
     match accept {
         Accept::Json => head.write(entry, &mut bytes),
         Accept::Partial | Accept::PartialList => head.write_partial(entry, entry.modified(), &mut bytes),
-        Accept::Table(_) => {
+        Accept::Table(..) => {
             let object = head.decode(entry).map_err(|error| damaged(entry, &error))?;
-            return Ok(self::object(code, accept, kind, object));
+            return Ok(self::object(code, accept, kind.table, object));
         }
     }
     Ok(json(code, whole(bytes)))
 }
 
 /// An object that is not, or not yet, in the store.
-pub(crate) fn object(code: StatusCode, accept: Accept, kind: &Kind, object: Value) -> Answer {
+pub(crate) fn object(code: StatusCode, accept: Accept, shown: &Table, object: Value) -> Answer {
     match accept {
         Accept::Json => value(code, &object),
-        Accept::Table(version) => value(code, &table(kind, version, &json!({}), &[object])),
+        Accept::Table(version, carried) => {
+            let metadata = json!({"resourceVersion": text(&object, "metadata.resourceVersion")});
+            value(code, &table(shown, version, carried, &metadata, vec![object]))
+        }
         Accept::Partial | Accept::PartialList => value(code, &partial(object)),
     }
 }
@@ -105,17 +110,26 @@ pub(crate) fn partial(mut object: Value) -> Value {
 }
 
 /// Objects as rows.
-pub(crate) fn table(kind: &Kind, version: &str, metadata: &Value, objects: &[Value]) -> Value {
-    let columns: Vec<Value> = kind.table.columns.iter().map(api::table::Column::definition).collect();
+pub(crate) fn table(
+    shown: &Table,
+    version: &str,
+    carried: RowObject,
+    metadata: &Value,
+    objects: Vec<Value>,
+) -> Value {
+    let columns: Vec<Value> = shown.columns.iter().map(api::table::Column::definition).collect();
+    let now = Timestamp::now();
+    let row = |object: Value| json!({"cells": (shown.cells)(&object, now), "object": carry(object, carried)});
     json!({
         "kind": "Table", "apiVersion": format!("meta.k8s.io/{version}"), "metadata": metadata,
-        "columnDefinitions": columns, "rows": rows(kind, objects),
+        "columnDefinitions": columns, "rows": objects.into_iter().map(row).collect::<Vec<_>>(),
     })
 }
 
-fn rows(kind: &Kind, objects: &[Value]) -> Vec<Value> {
-    let now = Timestamp::now();
-    let row =
-        |object: &Value| json!({"cells": (kind.table.cells)(object, now), "object": partial(object.clone())});
-    objects.iter().map(row).collect()
+fn carry(object: Value, carried: RowObject) -> Value {
+    match carried {
+        RowObject::None => Value::Null,
+        RowObject::Metadata => partial(object),
+        RowObject::Whole => object,
+    }
 }

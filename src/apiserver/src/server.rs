@@ -124,10 +124,11 @@ impl Shared {
         let protobuf = || form::has_protobuf(resource.kind);
         let (accept, form) = Accept::of(&parts.headers, protobuf)?;
         let (content, sent) = Content::of(&parts.method, &parts.headers, protobuf)?;
+        let query = Query::parse(parts.uri.query().unwrap_or_default())?;
         let request = Request {
-            accept,
+            accept: accept.carrying(&query)?,
             content,
-            query: Query::parse(parts.uri.query().unwrap_or_default())?,
+            query,
             program: program(&parts.headers),
             method: parts.method,
             resource,

@@ -1,7 +1,5 @@
 //! The image of a container: there already, or pulled, as its policy says.
 
-mod progress;
-
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -74,16 +72,10 @@ async fn pull(
     events.member(member, Severity::Normal, "Pulling", format!("Pulling image \"{name}\""));
     let credentials = credentials(context, pod).await;
     let begun = Instant::now();
-    let (progress, arriving) = watch::channel(Progress::default());
-    let told = progress::tell(arriving, |line| tracing::info!(image = name, "pulling: {line}"));
-    let pulled = tokio::select! {
-        pulled = context.images.pull(reference, &credentials, &progress) => pulled,
-        never = told => match never {},
-    };
-    match pulled {
+    let (progress, _) = watch::channel(Progress::default());
+    match context.images.pull(reference, &credentials, &progress).await {
         Ok(image) => {
             let took = go_duration(begun.elapsed());
-            tracing::info!(image = name, bytes = image.size, "pulled in {took}");
             let message = format!(
                 "Successfully pulled image \"{name}\" in {took} ({took} including waiting). Image size: {} bytes.",
                 image.size
@@ -94,7 +86,6 @@ async fn pull(
         }
         Err(error) => {
             let why = error.message();
-            tracing::warn!(image = name, "cannot be pulled: {why}");
             let message = format!("Failed to pull image \"{name}\": {why}");
             events.member(member, Severity::Warning, "Failed", message);
             Err(Failure::pull("ErrImagePull", why))

@@ -195,9 +195,10 @@ static TABLE: Table = Table {
 };
 
 fn port_cell(port: &Value) -> String {
-    match at(port, "port").as_i64() {
-        Some(number) => number.to_string(),
-        None => "*".to_owned(),
+    match (at(port, "port").as_i64(), text(port, "name")) {
+        (Some(number), _) => number.to_string(),
+        (None, "") => "*".to_owned(),
+        (None, name) => name.to_owned(),
     }
 }
 

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::Kind;
 use crate::selector::LabelSelector;
+use crate::table::{AGE, Column, NAME, Table, age, name};
 use crate::value::{at, int, object, remove, text};
 
 impl Kind {
@@ -17,10 +18,9 @@ impl Kind {
         for field in ["uid", "resourceVersion", "creationTimestamp"] {
             scale["metadata"][field] = at(metadata, field).clone();
         }
-        for part in ["spec", "status"] {
-            if int(&scale[part], "replicas") == 0 {
-                remove(&mut scale[part], "replicas");
-            }
+        // Of the two, clients rely on the status alone to be there always.
+        if int(&scale["spec"], "replicas") == 0 {
+            remove(&mut scale["spec"], "replicas");
         }
         scale
     }
@@ -32,6 +32,16 @@ impl Kind {
         }
     }
 }
+
+/// How a Scale is shown.
+pub static SCALE_TABLE: Table = Table {
+    columns: &[NAME, Column::int("Desired"), Column::int("Available"), AGE],
+    cells: |scale, now| {
+        let replicas = ["spec.replicas", "status.replicas"].map(|field| int(scale, field).into());
+        let [desired, available] = replicas;
+        vec![name(scale), desired, available, age(scale, now)]
+    },
+};
 
 /// As a query string; a replication controller's selector is a plain map.
 fn selector(workload: &Value) -> String {

@@ -17,8 +17,7 @@ pub use dns::{
     wildcard_subdomain,
 };
 pub use label::{
-    c_identifier, condition_reason, config_key, env_name, header_name, http_path, label_value, path_segment,
-    qualified_name,
+    condition_reason, config_key, env_name, header_name, http_path, label_value, path_segment, qualified_name,
 };
 pub use port::{decimal_integer, port_name, port_number};
 

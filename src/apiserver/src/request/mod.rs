@@ -12,7 +12,7 @@ use api::status::{self, Status};
 use bytes::Bytes;
 use http::Method;
 
-pub(crate) use self::accept::Accept;
+pub(crate) use self::accept::{Accept, RowObject};
 pub(crate) use self::content::Content;
 pub(crate) use self::query::Query;
 pub(crate) use self::target::{Resource, Target};

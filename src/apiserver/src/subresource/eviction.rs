@@ -21,6 +21,8 @@ use crate::verb::body::{self, Expected};
 use crate::verb::update::{Next, rewrite};
 use crate::verb::{delete, write};
 
+/// What `kubectl drain` sent before 1.22.
+const OLDER: &str = "policy/v1beta1";
 const VIOLATION: &str = "Cannot evict pod as it would violate the pod's disruption budget.";
 /// Disruptions that the budget's controller has not seen yet; more are not taken in.
 const MOST_DISRUPTED: usize = 2000;
@@ -30,7 +32,7 @@ pub(crate) async fn create(
     request: &Request,
     subresource: &'static Subresource,
 ) -> Result<Answer, Status> {
-    let sent = body::decode(request, &Expected::below(subresource)?)?;
+    let sent = body::decode(request, &Expected::below(subresource)?.or(OLDER))?;
     let named = text(&sent.object, "metadata.name");
     if !named.is_empty() && named != request.name() {
         return Err(Status::bad_request("name in URL does not match name in Eviction object"));

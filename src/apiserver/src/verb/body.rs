@@ -21,6 +21,8 @@ pub(crate) struct Sent {
 pub(crate) struct Expected {
     node: Node<'static>,
     api_version: String,
+    /// Another version of the same, which old clients send.
+    older: Option<&'static str>,
     version: &'static str,
     kind: &'static str,
 }
@@ -28,14 +30,18 @@ pub(crate) struct Expected {
 impl Expected {
     pub(crate) fn of(kind: &'static Kind) -> Result<Self, Status> {
         let (api_version, version) = (kind.api_version(), kind.version);
-        Ok(Self { node: schema_of(kind)?, api_version, version, kind: kind.kind })
+        Ok(Self { node: schema_of(kind)?, api_version, older: None, version, kind: kind.kind })
     }
 
     /// What a subresource speaks.
     pub(crate) fn below(subresource: &'static Subresource) -> Result<Self, Status> {
         let node = named(&subresource.schema())?;
         let (api_version, version) = (subresource.api_version(), subresource.version);
-        Ok(Self { node, api_version, version, kind: subresource.kind })
+        Ok(Self { node, api_version, older: None, version, kind: subresource.kind })
+    }
+
+    pub(crate) fn or(self, older: &'static str) -> Self {
+        Self { older: Some(older), ..self }
     }
 
     fn not_handled(&self, why: &str) -> Status {
@@ -114,7 +120,7 @@ pub(super) fn check_type(kind: &'static Kind, object: &mut Value) -> Result<(), 
 fn check(expected: &Expected, object: &mut Value) -> Result<(), Status> {
     let api_version = expected.api_version.as_str();
     match text(object, "apiVersion") {
-        said if said.is_empty() || said == api_version => {}
+        said if said.is_empty() || said == api_version || Some(said) == expected.older => {}
         said => {
             return Err(Status::bad_request(format!(
                 "the API version in the data ({said}) does not match the expected API version ({api_version})"

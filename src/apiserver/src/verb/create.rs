@@ -48,7 +48,7 @@ pub(super) async fn store_new(
         let (object, warnings) = prepared(store, request, object.clone(), tracked)?;
         let name = text(&object, "metadata.name").to_string();
         let mut answer = if dry_run {
-            answer::object(StatusCode::CREATED, request.accept, kind, object)
+            answer::object(StatusCode::CREATED, request.accept, kind.table, object)
         } else {
             let key = stored::key(kind, request.namespace(), &name);
             match write::insert(store, kind, key, &object).await {

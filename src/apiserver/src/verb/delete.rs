@@ -46,7 +46,7 @@ pub(crate) async fn delete(store: &Store, request: &Request) -> Result<Answer, S
         match end(store, request, &options, &entry).await? {
             Some(End::Gone(object)) => return Ok(gone(request, &object)),
             Some(End::Begun(object)) => {
-                return Ok(answer::object(StatusCode::OK, request.accept, request.kind(), object));
+                return Ok(answer::object(StatusCode::OK, request.accept, request.kind().table, object));
             }
             None => {}
         }

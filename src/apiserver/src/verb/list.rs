@@ -26,8 +26,9 @@ pub(crate) fn list(store: &Store, request: &Request) -> Result<Answer, Status> {
     let items = match request.accept {
         Accept::Json => Items::Whole,
         Accept::Partial | Accept::PartialList => Items::Partial,
-        Accept::Table(version) => {
-            let table = answer::table(request.kind(), version, &page.metadata(), &page.objects(&selected)?);
+        Accept::Table(version, carried) => {
+            let (shown, objects) = (request.kind().table, page.objects(&selected)?);
+            let table = answer::table(shown, version, carried, &page.metadata(), objects);
             return Ok(answer::value(StatusCode::OK, &table));
         }
     };

@@ -1,6 +1,6 @@
 //! `/scale`: how many, of any workload, for those who need not know which.
 
-use api::kinds::Part;
+use api::kinds::{Part, SCALE_TABLE};
 use api::patch;
 use api::status::Status;
 use api::value::{replace, text};
@@ -19,7 +19,7 @@ pub(crate) fn get(store: &Store, request: &Request) -> Result<Answer, Status> {
     let key = stored::key(kind, request.namespace(), request.name());
     let entry = store.get(&key).ok_or_else(|| request.not_found())?;
     let object = Head::of(kind).decode(&entry).map_err(|error| answer::damaged(&entry, &error))?;
-    Ok(answer::value(StatusCode::OK, &kind.scale_of(&object)))
+    Ok(answer::object(StatusCode::OK, request.accept, &SCALE_TABLE, kind.scale_of(&object)))
 }
 
 /// Sets the replicas to what the sent Scale, or the Scale as patched, asks for.
@@ -40,7 +40,7 @@ pub(crate) async fn set(store: &Store, request: &Request) -> Result<Answer, Stat
         Ok(new)
     });
     let object = changed.await?.object(kind)?;
-    Ok(answer::value(StatusCode::OK, &kind.scale_of(&object)))
+    Ok(answer::object(StatusCode::OK, request.accept, &SCALE_TABLE, kind.scale_of(&object)))
 }
 
 fn wanted(request: &Request, mut current: Value, sent: &Value) -> Result<Value, Status> {

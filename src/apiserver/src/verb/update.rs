@@ -2,7 +2,7 @@
 
 use api::kinds::{Kind, Part};
 use api::status::{self, Status};
-use api::value::{at, int, list, text};
+use api::value::{at, default_zero_to, int, list, text};
 use http::StatusCode;
 use serde_json::Value;
 use store::{Entry, Store, WriteError};
@@ -46,7 +46,7 @@ impl Changed {
         let kind = request.kind();
         let mut answer = match self.object {
             Ok(entry) => answer::entry(StatusCode::OK, request.accept, kind, &entry)?,
-            Err(dry_run) => answer::object(StatusCode::OK, request.accept, kind, dry_run),
+            Err(dry_run) => answer::object(StatusCode::OK, request.accept, kind.table, dry_run),
         };
         write::warn(&mut answer, self.warnings);
         Ok(answer)
@@ -152,6 +152,10 @@ fn prepared(
 ) -> Result<(Value, Vec<String>), Status> {
     let kind = request.kind();
     check_identity(request, &new, old)?;
+    // Whoever leaves it out means the one in the path.
+    if let Some(namespace) = request.namespace() {
+        default_zero_to(&mut new["metadata"], "namespace", namespace);
+    }
     kind.default_object(&mut new);
     let admission = Attempt { store, request, operation: Operation::Update(old) };
     admission.change(&mut new)?;

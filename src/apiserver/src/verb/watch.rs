@@ -194,10 +194,11 @@ impl Watcher {
         match self.request.accept {
             Accept::Json => self.head.write_at(entry, revision, out),
             Accept::Partial | Accept::PartialList => self.head.write_partial(entry, revision, out),
-            Accept::Table(version) => {
+            Accept::Table(version, carried) => {
                 let object = self.head.decode(entry).map(|mut object| {
                     stored::set_revision(&mut object, revision);
-                    answer::table(self.request.kind, version, &json!({}), &[object])
+                    let metadata = json!({"resourceVersion": revision.to_string()});
+                    answer::table(self.request.kind.table, version, carried, &metadata, vec![object])
                 });
                 out.extend_from_slice(object.unwrap_or_default().to_string().as_bytes());
             }

@@ -13,6 +13,15 @@ pub(super) fn names(list: &Value) -> Vec<&str> {
 }
 
 #[tokio::test]
+async fn a_replacement_need_not_repeat_its_namespace() {
+    let api = Api::start().await;
+    let map = json!({"metadata": {"name": "a"}, "data": {"k": "v"}});
+    assert_eq!(api.post("/api/v1/namespaces/shop/configmaps", map.clone()).await.0, 201);
+    let (code, replaced) = api.put("/api/v1/namespaces/shop/configmaps/a", map).await;
+    assert_eq!((code, &replaced["metadata"]["namespace"]), (200, &json!("shop")), "{replaced}");
+}
+
+#[tokio::test]
 async fn an_object_lives_and_ends() {
     let api = Api::start().await;
     let (code, made) = api.post(MAPS, map("a")).await;

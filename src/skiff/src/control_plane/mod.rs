@@ -17,6 +17,8 @@ use std::sync::Arc;
 use anyhow::Context;
 use apiserver::{ApiServer, Issuer, User};
 use client::{Caches, Client, Recorder};
+use http::HeaderValue;
+use http::header::USER_AGENT;
 use jiff::Timestamp;
 use pki::Authority;
 use pki::token::Token;
@@ -51,9 +53,9 @@ pub(crate) struct Access {
 }
 
 impl Access {
-    /// A client of the API as this user.
-    pub(crate) fn client(&self, user: &str, groups: &[&str]) -> Client {
-        in_process(&self.api, User::new(user, groups.iter().copied()))
+    /// A client of the API as this user, for this program.
+    pub(crate) fn client(&self, user: &str, groups: &[&str], program: &'static str) -> Client {
+        in_process(&self.api, User::new(user, groups.iter().copied()), program)
     }
 
     pub(crate) fn tunnels(&self) -> &transport::tunnel::Tunnels {
@@ -76,7 +78,7 @@ pub(crate) fn component(config: &ServerConfig, address: IpAddr) -> anyhow::Resul
         format!("https://kubernetes.default.svc.{}", config.network.cluster_domain),
     );
     let api = ApiServer::new(store.clone(), issuer);
-    let caches = Caches::new(in_process(&api, User::new(CONTROLLERS, [""; 0])));
+    let caches = Caches::new(in_process(&api, User::new(CONTROLLERS, [""; 0]), "kube-controller-manager"));
     let plane = ControlPlane {
         api: api.clone(),
         caches: caches.clone(),
@@ -85,7 +87,7 @@ pub(crate) fn component(config: &ServerConfig, address: IpAddr) -> anyhow::Resul
         servers: identities.servers,
         clients: identities.clients,
         join: identities.join,
-        cluster: Cluster::of(config),
+        cluster: Cluster::of(&config.network),
         address: SocketAddr::new(address, config.https_listen_port),
         node: config.node.as_ref().map(|node| node.name.to_string()),
     };
@@ -101,7 +103,7 @@ fn tell_what_to_do_next(config: &ServerConfig, address: IpAddr) {
     let (token, port) = (config.data_dir.join(TOKEN_FILE), config.https_listen_port);
     let host = if address.is_ipv6() { format!("[{address}]") } else { address.to_string() };
     tracing::info!(
-        "to add a machine, run there: skiff agent --server https://{host}:{port} --token-file FILE, with a copy of {} as FILE",
+        "add a machine with: skiff agent --server https://{host}:{port} --token-file FILE, a copy of {}",
         token.display()
     );
 }
@@ -123,7 +125,7 @@ struct ControlPlane {
 
 impl ControlPlane {
     async fn run(self, ready: ReadySignal, shutdown: Shutdown) -> anyhow::Result<()> {
-        let root = in_process(&self.api, User::new("system:apiserver", ["system:masters"]));
+        let root = in_process(&self.api, User::new("system:apiserver", ["system:masters"]), "kube-apiserver");
         bootstrap::bootstrap(&root).await.context("make the objects that every cluster has")?;
         services::bootstrap(&root, &self.cluster, self.address.ip(), self.address.port())
             .await
@@ -160,7 +162,7 @@ impl ControlPlane {
             pod_networks: self.cluster.pod_networks.clone(),
         };
         let mut tasks = controllers::run_all(client, &self.caches, cluster);
-        let scheduler = in_process(&self.api, User::new(SCHEDULER, [""; 0]));
+        let scheduler = in_process(&self.api, User::new(SCHEDULER, [""; 0]), "kube-scheduler");
         let (recorder, writing) = Recorder::new(scheduler.clone(), "default-scheduler", "");
         tasks.spawn("events", writing);
         tasks.spawn("scheduler", scheduler::run(self.caches.acting_as(scheduler), recorder));
@@ -168,10 +170,12 @@ impl ControlPlane {
     }
 }
 
-/// A client of the API server of this process, as `user`: no socket, no TLS, the same code path.
-fn in_process(api: &ApiServer, user: User) -> Client {
+/// A client of the API server of this process, as `user`: no socket, no TLS, the same code path. The fields that it
+/// writes are managed by `program`.
+fn in_process(api: &ApiServer, user: User, program: &'static str) -> Client {
     let service = MapRequest::new(api.clone(), move |mut request: http::Request<kube::client::Body>| {
         request.extensions_mut().insert(user.clone());
+        request.headers_mut().insert(USER_AGENT, HeaderValue::from_static(program));
         request
     });
     kube::Client::new(service, "default").into()

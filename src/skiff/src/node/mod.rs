@@ -17,6 +17,8 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use client::{Caches, Client, ListOptions, Recorder};
 use dns::Dns;
+use http::HeaderValue;
+use http::header::USER_AGENT;
 use k8s_openapi::api::core::v1::{Pod, Taint};
 use kubelet::server::{Server, Workloads, serve_stream};
 use kubelet::{Config, Kubelet, Parts};
@@ -35,6 +37,9 @@ use crate::config::{AgentConfig, Node, ServerConfig, ServerUrl};
 use crate::control_plane::Access;
 use crate::lifecycle::Component;
 use crate::version::VERSION;
+
+/// Under this name the node's parts manage the fields that they write.
+const PROGRAM: &str = "kubelet";
 
 /// Where k3s' agents serve logs and exec; here it is only said, and reached through the tunnel.
 const KUBELET_PORT: u16 = 10_250;
@@ -79,9 +84,9 @@ pub(crate) fn of_server(config: &ServerConfig, node: &Node, address: IpAddr, acc
         node: node.clone(),
         address,
         data_dir: config.data_dir.clone(),
-        cluster: Cluster::of(config),
+        cluster: Cluster::of(&config.network),
         // The process's caches see everything; only what the agent writes is its own.
-        caches: access.caches.acting_as(access.client(&user_of_node(&name), &[NODES])),
+        caches: access.caches.acting_as(access.client(&user_of_node(&name), &[NODES], PROGRAM)),
         reach: Reach::Here(access.tunnels().here(&name)),
     };
     let (signal, ready) = readiness();
@@ -153,15 +158,10 @@ impl Agent {
             network: pods_network,
         };
         let kubelet = Kubelet::new(self.kubelet(&state), parts).context("start the kubelet")?;
-        if self.cluster.has_dns {
-            let dns = self.dns()?;
-            let answering = ::network::local::answer_at(&self.cluster.dns).await;
-            answering.context("answer at the name server's address")?;
-            tasks.spawn("dns", async move {
-                dns.run().await;
-                Ok(())
-            });
-        }
+        let dns = self.dns()?;
+        ::network::local::answer_at(&self.cluster.dns)
+            .await
+            .context("answer at the name server's address")?;
         tasks.spawn("network", network.run());
         let (routed, _) = readiness();
         let proxy = proxy::Context {
@@ -173,6 +173,10 @@ impl Agent {
             ready: routed,
         };
         tasks.spawn("proxy", async move { proxy::run(proxy).await.context("route Services") });
+        tasks.spawn("dns", async move {
+            dns.run().await;
+            Ok(())
+        });
         let carrier = Arc::new(Carrier::default());
         // All streams come through the tunnel, whose other end is the API server, which has decided who may.
         let server = Server::new(kubelet.workloads(), carrier.clone(), |peer| peer.is_none());
@@ -324,6 +328,7 @@ fn remote(server: &ServerUrl, authority: &str, certificate: Certificate) -> anyh
         if let Ok(uri) = format!("{base}{path}").parse() {
             *request.uri_mut() = uri;
         }
+        request.headers_mut().insert(USER_AGENT, HeaderValue::from_static(PROGRAM));
         request
     });
     Ok(kube::Client::new(service, "default").into())

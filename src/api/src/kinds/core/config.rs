@@ -9,7 +9,7 @@ use super::super::apps::rules::immutable;
 use crate::field::{Errors, Node};
 use crate::names;
 use crate::table::{AGE, Column, NAME, Table, age, name};
-use crate::value::{at, default_zero_to, items_mut, list, members, object, remove, text};
+use crate::value::{at, default_zero_to, items_mut, members, object, remove, text};
 
 /// All of an object's data together.
 const SIZE_MAX: usize = 1024 * 1024;
@@ -217,8 +217,8 @@ pub(super) static SECRET_TABLE: Table = Table {
 };
 
 pub(super) static SERVICE_ACCOUNT_TABLE: Table = Table {
-    columns: &[NAME, Column::int("Secrets"), AGE],
-    cells: |account, now| vec![name(account), list(account, "secrets").len().into(), age(account, now)],
+    columns: &[NAME, AGE],
+    cells: |account, now| vec![name(account), age(account, now)],
 };
 
 #[cfg(test)]

@@ -129,7 +129,11 @@ fn event_cells(event: &Value, now: Timestamp) -> Vec<Value> {
         value => value.clone(),
     };
     let about = either("involvedObject", "regarding");
-    let object = format!("{}/{}", text(&about, "kind").to_lowercase(), text(&about, "name"));
+    let kind = text(&about, "kind").to_lowercase();
+    let object = match text(&about, "name") {
+        "" => kind,
+        name => format!("{kind}/{name}"),
+    };
     let [first, last, count] = seen(event, now);
     vec![
         last.into(),

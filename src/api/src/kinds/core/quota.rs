@@ -58,14 +58,17 @@ pub(super) static QUOTA_TABLE: Table = Table {
     columns: &[NAME, Column::text("Request"), Column::text("Limit"), AGE],
     cells: |quota, now| {
         let used = |limits: bool| {
-            let mut cells: Vec<String> = members(quota, "spec.hard")
+            let mut hard: Vec<_> = members(quota, "status.hard")
                 .filter(|(name, _)| name.starts_with("limits.") == limits)
+                .collect();
+            hard.sort_unstable_by_key(|(name, _)| *name);
+            let cells: Vec<String> = hard
+                .into_iter()
                 .map(|(resource, hard)| {
                     let used = at(quota, "status.used").get(resource).unwrap_or(&Value::Null);
                     format!("{resource}: {}/{}", plain(used, "0"), plain(hard, "0"))
                 })
                 .collect();
-            cells.sort_unstable();
             cells.join(", ")
         };
         vec![name(quota), used(false).into(), used(true).into(), age(quota, now)]

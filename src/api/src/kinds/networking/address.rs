@@ -72,18 +72,20 @@ fn range_update(new: &Node<'_, '_>, old: &Value, errors: &mut Errors) {
 }
 
 pub(super) static ADDRESS_TABLE: Table = Table {
-    columns: &[NAME, Column::text("ParentRef"), AGE],
-    cells: |address, now| {
-        let parent = at(address, "spec.parentRef");
-        let parts: Vec<&str> = ["group", "resource", "namespace", "name"]
-            .into_iter()
-            .map(|field| text(parent, field))
-            .filter(|part| !part.is_empty())
-            .collect();
-        let shown = if parts.is_empty() { "<none>".to_owned() } else { parts.join("/") };
-        vec![name(address), shown.into(), age(address, now)]
-    },
+    columns: &[NAME, Column::text("ParentRef")],
+    cells: |address, _| vec![name(address), parent(at(address, "spec.parentRef")).into()],
 };
+
+/// `services/default/web`, `widgets.example.com/one`
+fn parent(parent: &Value) -> String {
+    let (group, resource) = (text(parent, "group"), text(parent, "resource"));
+    let resource = if group.is_empty() { resource.to_owned() } else { format!("{resource}.{group}") };
+    match (text(parent, "namespace"), text(parent, "name")) {
+        _ if parent.is_null() => "<none>".to_owned(),
+        ("", name) => format!("{resource}/{name}"),
+        (namespace, name) => format!("{resource}/{namespace}/{name}"),
+    }
+}
 
 pub(super) static RANGE_TABLE: Table = Table {
     columns: &[NAME, Column::text("CIDRs"), AGE],

@@ -131,7 +131,7 @@ impl Summary {
     }
 
     fn containers(&mut self, pod: &Value) {
-        let mut running = false;
+        let (mut running, mut failure) = (false, None);
         for status in list(pod, "status.containerStatuses").iter().rev() {
             self.count_restarts(status);
             let (waiting, ended) = (text(status, "state.waiting.reason"), at(status, "state.terminated"));
@@ -139,13 +139,22 @@ impl Summary {
                 self.reason = waiting.to_owned();
             } else if !ended.is_null() {
                 self.reason = ending(ended);
+                if int(ended, "exitCode") != 0 {
+                    failure = Some(self.reason.clone());
+                }
             } else if flag(status, "ready") && !at(status, "state.running").is_null() {
                 running = true;
                 self.ready += 1;
             }
         }
-        if self.reason == "Completed" && running {
-            self.reason = if condition(pod, "Ready") { "Running" } else { "NotReady" }.into();
+        // The first container has the last word, unless it has ended well and another has not.
+        if self.reason == "Completed" {
+            self.reason = match failure {
+                _ if running && condition(pod, "Ready") => "Running".to_owned(),
+                Some(failure) => failure,
+                None if running => "NotReady".to_owned(),
+                None => return,
+            };
         }
     }
 
@@ -233,6 +242,11 @@ mod tests {
             (
                 json!({"phase": "Running", "containerStatuses": [running, completed]}),
                 ["1/2", "NotReady", "0"],
+            ),
+            (
+                json!({"phase": "Failed", "containerStatuses": [completed,
+                    {"state": {"terminated": {"exitCode": 1, "reason": "OOMKilled"}}}]}),
+                ["0/2", "OOMKilled", "0"],
             ),
             (
                 json!({"phase": "Failed", "containerStatuses": [{"state": {"terminated": {"exitCode": 7}}}]}),

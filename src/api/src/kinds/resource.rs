@@ -1,25 +1,19 @@
 //! resource.k8s.io: dynamic resource allocation.
 
-mod allocation;
-mod claim;
-mod device;
-mod names_of;
-mod slice;
-
 use serde_json::Value;
 
 use super::apps::rules::immutable;
 use super::entry::{GroupVersion, names};
 use super::field::Field;
 use super::{Generation, Kind, Selectable, Strategy};
-use crate::table::{AGE, Column, NAME, Table, age, name, or};
-use crate::value::{at, default_zero_to, is_zero, items_mut, list, text};
+use crate::table::{AGE, Column, NAME, Table, age, name};
+use crate::value::{at, default_to, default_zero_to, is_zero, items_mut, list, text};
 
 const V1: GroupVersion = GroupVersion::new("resource.k8s.io", "v1");
 
 pub(super) static KINDS: &[Kind] = &[
     Kind {
-        strategy: Strategy { validate: claim::class, generation: Generation::Spec, ..Strategy::PLAIN },
+        strategy: Strategy { generation: Generation::Spec, ..Strategy::PLAIN },
         table: &AGED,
         ..V1.cluster(names!("io.k8s.api.resource.v1", DeviceClass, "deviceclasses"))
     },
@@ -27,9 +21,7 @@ pub(super) static KINDS: &[Kind] = &[
         subresources: &[V1.status("ResourceClaim")],
         strategy: Strategy {
             defaults: claim_defaults,
-            validate_create: |claim, errors| claim::spec(&claim.at("spec"), errors),
             validate_update: |new, old, errors| immutable(&new.at("spec"), at(old, "spec"), errors),
-            validate_status: allocation::status,
             ..Strategy::PLAIN
         },
         table: &CLAIM_TABLE,
@@ -42,7 +34,6 @@ pub(super) static KINDS: &[Kind] = &[
                     claim_defaults(claim);
                 }
             },
-            validate_create: claim::template,
             validate_update: |new, old, errors| immutable(&new.at("spec"), at(old, "spec"), errors),
             ..Strategy::PLAIN
         },
@@ -50,12 +41,7 @@ pub(super) static KINDS: &[Kind] = &[
         ..V1.namespaced(names!("io.k8s.api.resource.v1", ResourceClaimTemplate, "resourceclaimtemplates"))
     },
     Kind {
-        strategy: Strategy {
-            validate: slice::validate,
-            validate_update: slice::update,
-            generation: Generation::Spec,
-            ..Strategy::PLAIN
-        },
+        strategy: Strategy { generation: Generation::Spec, ..Strategy::PLAIN },
         table: &SLICE_TABLE,
         fields: Selectable(&[
             Field::new("spec.driver", &["spec", "driver"]),
@@ -80,7 +66,7 @@ fn device_request(request: &mut Value) {
     if text(request, "allocationMode") == "ExactCount" {
         default_zero_to(request, "count", 1);
     }
-    items_mut(request, "tolerations").for_each(|toleration| default_zero_to(toleration, "operator", "Equal"));
+    items_mut(request, "tolerations").for_each(|toleration| default_to(toleration, "operator", "Equal"));
 }
 
 static AGED: Table =
@@ -108,7 +94,7 @@ static SLICE_TABLE: Table = Table {
     cells: |slice, now| {
         vec![
             name(slice),
-            or(text(slice, "spec.nodeName"), "<unset>").into(),
+            text(slice, "spec.nodeName").into(),
             text(slice, "spec.driver").into(),
             text(slice, "spec.pool.name").into(),
             age(slice, now),

@@ -1,5 +1,6 @@
 //! One integration binary: each module is a suite.
 
+mod clients;
 mod control_plane;
 mod images;
 mod leak_lab;

@@ -21,6 +21,7 @@
 )]
 
 mod cgroup;
+mod clients;
 mod clock;
 mod cluster;
 mod command;
@@ -30,7 +31,6 @@ mod ground;
 mod host;
 pub mod images;
 mod init;
-mod kubectl;
 mod lab;
 mod loop_device;
 mod machine;
@@ -42,19 +42,17 @@ pub mod registry;
 mod root;
 mod shell;
 mod switch;
-mod terminal;
 
 pub use clock::Clock;
 pub use cluster::{Cluster, Node};
 pub use command::{Command, Output};
 pub use daemon::{Daemon, PATIENCE};
 pub use host::{Host, Link};
-pub use kubectl::kubectl;
+pub use clients::{KUBECONFIG, kubectl, kubectl_folder, node_folder, python};
 pub use lab::Lab;
 pub use measure::{Spent, Usage};
 pub use program::binary;
 pub use registry::Registry;
-pub use terminal::Terminal;
 
 /// What the `lab` binary does beside the library: the lives of its own processes, and the interactive lab.
 pub mod role {

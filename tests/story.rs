@@ -2,6 +2,9 @@
 //!
 //! `scripts/run` shows its beginning to a newcomer.
 
+mod by_hand;
+mod first_start;
+mod kills;
 mod reach;
 
 use std::time::{Duration, Instant};

@@ -10,6 +10,7 @@ use crate::clock::Clock;
 use crate::daemon::Daemon;
 use crate::host::Host;
 use crate::program::{self, SYSTEM_PATH};
+use crate::terminal::Terminal;
 
 #[derive(Debug, Clone)]
 #[must_use = "nothing runs before `run`, `ok` or `daemon`"]
@@ -55,6 +56,13 @@ impl Command {
             .chain(self.arguments.iter().cloned())
             .collect::<Vec<_>>()
             .join(" ")
+    }
+
+    /// A script of the shell instead; what was here before is its `"$@"`.
+    pub fn in_shell(mut self, script: &str) -> Self {
+        let before = std::mem::replace(&mut self.program, "sh".to_owned());
+        self.arguments.splice(0..0, ["-c".to_owned(), script.to_owned(), "sh".to_owned(), before]);
+        self
     }
 
     /// Beyond `PATH`, `HOME`, `LANG` and `RUST_BACKTRACE` the program gets only this.
@@ -106,11 +114,24 @@ impl Command {
         Daemon::start(name, self)
     }
 
+    /// Starts it on a terminal of so many rows and columns.
+    pub fn on_terminal(&self, rows: u16, columns: u16) -> Result<Terminal> {
+        Terminal::start(self.process()?, (rows, columns), |command| self.spawn(command))
+    }
+
     pub(crate) fn host(&self) -> &Host {
         &self.host
     }
 
     pub(crate) fn start(&self) -> Result<process::Child> {
+        let mut command = self.process()?;
+        command.process_group(0);
+        command.stdin(program::input_file(&self.input)?).stdout(Stdio::piped()).stderr(Stdio::piped());
+        self.spawn(command)
+    }
+
+    /// All but its streams.
+    fn process(&self) -> Result<process::Command> {
         let mut command = process::Command::new(&self.program);
         let built = program::build_directory()?;
         command.env_clear().env("PATH", format!("{}:{SYSTEM_PATH}", built.display()));
@@ -121,8 +142,11 @@ impl Command {
             command.envs(self.host.machine().running()?.on(move || clock.environment(&program, &path))??);
         }
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
-        command.args(&self.arguments).current_dir(&self.directory).process_group(0);
-        command.stdin(program::input_file(&self.input)?).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.args(&self.arguments).current_dir(&self.directory);
+        Ok(command)
+    }
+
+    fn spawn(&self, command: process::Command) -> Result<process::Child> {
         self.host.machine().running()?.spawn(command).with_context(|| format!("on {}", self.host.name()))
     }
 }

@@ -42,6 +42,7 @@ pub mod registry;
 mod root;
 mod shell;
 mod switch;
+mod terminal;
 
 pub use clock::Clock;
 pub use cluster::{Cluster, Node};
@@ -53,6 +54,7 @@ pub use lab::Lab;
 pub use measure::{Spent, Usage};
 pub use program::binary;
 pub use registry::Registry;
+pub use terminal::Terminal;
 
 /// What the `lab` binary does beside the library: the lives of its own processes, and the interactive lab.
 pub mod role {

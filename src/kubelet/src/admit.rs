@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use api::selector::LabelSelector;
 use k8s_openapi::api::core::v1::{Node, NodeSelectorRequirement, NodeSelectorTerm, Pod, PodSpec};
 
+use crate::app_armor;
 use crate::downward::Amounts;
 use crate::host_ports;
 use crate::resources::{Requests, requests_of_pod};
@@ -27,7 +28,7 @@ pub(crate) struct Room<'a> {
 pub(crate) fn admit(pod: &Pod, room: &Room<'_>) -> Option<Verdict> {
     let spec = pod.spec.as_ref()?;
     let (reason, message) = room.refuses(spec)?;
-    Some(Verdict { reason, message: format!("Pod was rejected: {message}") })
+    Some(Verdict { reason, message })
 }
 
 impl Room<'_> {
@@ -41,6 +42,9 @@ impl Room<'_> {
                 "SysctlForbidden".to_owned(),
                 format!("forbidden sysctl: \"{name}\" not allowlisted"),
             ));
+        }
+        if let Some(message) = app_armor::refusal(spec) {
+            return Some(("AppArmor".to_owned(), message));
         }
         if let Some(full) = self.is_full(spec) {
             return Some(full);
@@ -148,7 +152,7 @@ mod tests {
         assert_eq!(verdict(spec("2"), &[]), None);
         assert_eq!(verdict(spec("500m"), &[&spec("1500m")]), None);
         let (reason, message) = verdict(spec("501m"), &[&spec("1500m")]).unwrap();
-        let expected = "Pod was rejected: Node didn't have enough resource: cpu, requested: 501, used: 1500, capacity: 2000";
+        let expected = "Node didn't have enough resource: cpu, requested: 501, used: 1500, capacity: 2000";
         assert_eq!((reason.as_str(), message.as_str()), ("OutOfcpu", expected));
         assert_eq!(verdict(spec("0"), &[&spec("0"), &spec("0")]).unwrap().0, "OutOfpods");
     }

@@ -1,5 +1,7 @@
 //! The image of a container: there already, or pulled, as its policy says.
 
+mod progress;
+
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -72,10 +74,16 @@ async fn pull(
     events.member(member, Severity::Normal, "Pulling", format!("Pulling image \"{name}\""));
     let credentials = credentials(context, pod).await;
     let begun = Instant::now();
-    let (progress, _) = watch::channel(Progress::default());
-    match context.images.pull(reference, &credentials, &progress).await {
+    let (progress, arriving) = watch::channel(Progress::default());
+    let told = progress::tell(arriving, |line| tracing::info!(image = name, "pulling: {line}"));
+    let pulled = tokio::select! {
+        pulled = context.images.pull(reference, &credentials, &progress) => pulled,
+        never = told => match never {},
+    };
+    match pulled {
         Ok(image) => {
             let took = go_duration(begun.elapsed());
+            tracing::info!(image = name, bytes = image.size, "pulled in {took}");
             let message = format!(
                 "Successfully pulled image \"{name}\" in {took} ({took} including waiting). Image size: {} bytes.",
                 image.size
@@ -86,6 +94,7 @@ async fn pull(
         }
         Err(error) => {
             let why = error.message();
+            tracing::warn!(image = name, "cannot be pulled: {why}");
             let message = format!("Failed to pull image \"{name}\": {why}");
             events.member(member, Severity::Warning, "Failed", message);
             Err(Failure::pull("ErrImagePull", why))

@@ -12,6 +12,7 @@
 //! data what to do next, does it, and writes the pod's status when that has changed.
 
 mod admit;
+mod app_armor;
 mod backoff;
 mod config;
 mod container;

@@ -20,23 +20,22 @@ pub(crate) enum Error {
     Write(#[from] io::Error),
 }
 
-/// Writes the pod unless `before` says that the same was written already; what to say the next time.
-pub(crate) fn write(folder: &Path, pod: &Pod, before: u64) -> Result<u64, Error> {
-    let mark = mark(pod)?;
-    if mark == before {
-        return Ok(mark);
-    }
+/// Of what matters of a pod: another mark, another file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Mark(u64);
+
+/// Writes the pod, and waits for the disk.
+pub(crate) fn write(folder: &Path, pod: &Pod) -> Result<(), Error> {
     fs::create_dir_all(folder)?;
     let (path, new) = (folder.join(NAME), folder.join("pod.json.new"));
     let mut file = File::create(&new)?;
     file.write_all(&pod.encode()?)?;
     file.sync_all()?;
     fs::rename(&new, &path)?;
-    File::open(folder)?.sync_all()?;
-    Ok(mark)
+    Ok(File::open(folder)?.sync_all()?)
 }
 
-fn mark(pod: &Pod) -> Result<u64, Error> {
+pub(crate) fn mark(pod: &Pod) -> Result<Mark, Error> {
     let mut lasting = pod.clone();
     let phase = lasting.status.take().and_then(|status| status.phase);
     lasting.metadata.resource_version = None;
@@ -44,7 +43,7 @@ fn mark(pod: &Pod) -> Result<u64, Error> {
     lasting.encode()?.hash(&mut hasher);
     // Only that it is over, and how.
     phase.filter(|phase| phase == "Succeeded" || phase == "Failed").hash(&mut hasher);
-    Ok(hasher.finish())
+    Ok(Mark(hasher.finish()))
 }
 
 /// One pod as it is on disk, if it is.
@@ -78,15 +77,16 @@ mod tests {
         let folder = root.path().join("uid");
         let metadata = ObjectMeta { name: Some("web".into()), ..ObjectMeta::default() };
         let mut pod = Pod { metadata, spec: Some(PodSpec::default()), status: None };
-        let mark = write(&folder, &pod, 0).unwrap();
+        let first = mark(&pod).unwrap();
+        write(&folder, &pod).unwrap();
         assert_eq!(read_all(root.path()), [pod.clone()]);
         let status = |phase: &str| Some(PodStatus { phase: Some(phase.into()), ..PodStatus::default() });
         pod.status = status("Running");
         pod.metadata.resource_version = Some("7".into());
-        assert_eq!(write(&folder, &pod, mark).unwrap(), mark);
-        assert_eq!(read_all(root.path())[0].status, None, "not written again");
+        assert_eq!(mark(&pod).unwrap(), first);
         pod.status = status("Failed");
-        assert_ne!(write(&folder, &pod, mark).unwrap(), mark);
+        assert_ne!(mark(&pod).unwrap(), first);
+        write(&folder, &pod).unwrap();
         assert_eq!(read_all(root.path()), [pod]);
         fs::write(folder.join(NAME), "{").unwrap();
         assert_eq!(read_all(root.path()), []);

@@ -22,7 +22,7 @@ pub enum Error {
     )]
     Form,
     #[error(
-        "the token is of another cluster: it names the authority {expected}, the server at this address has {found}"
+        "the token is of another cluster: it names the authority {expected}, the server at this address has {found}; `skiff token` there prints the right one"
     )]
     OtherAuthority { expected: String, found: String },
     #[error("cannot read or write the token file {path}")]

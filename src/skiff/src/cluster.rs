@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Network, NetworkBackend};
+use crate::config::{NetworkBackend, ServerConfig};
 
 /// Where a machine asks to join, with a token.
 pub(crate) const JOIN_PATH: &str = "/v1-skiff/join";
@@ -18,6 +18,8 @@ pub(crate) struct Cluster {
     pub(crate) pod_networks: Vec<IpNet>,
     pub(crate) service_networks: Vec<IpNet>,
     pub(crate) dns: Vec<IpAddr>,
+    /// Whether nodes answer there themselves.
+    pub(crate) has_dns: bool,
     pub(crate) domain: String,
     pub(crate) backend: NetworkBackend,
 }
@@ -42,11 +44,13 @@ pub(crate) struct Admission {
 }
 
 impl Cluster {
-    pub(crate) fn of(network: &Network) -> Self {
+    pub(crate) fn of(config: &ServerConfig) -> Self {
+        let network = &config.network;
         Self {
             pod_networks: network.cluster_cidr.clone(),
             service_networks: network.service_cidr.clone(),
             dns: network.cluster_dns.clone(),
+            has_dns: config.has_dns(),
             domain: network.cluster_domain.to_string(),
             backend: network.backend,
         }

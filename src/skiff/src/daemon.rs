@@ -1,6 +1,6 @@
 //! `skiff server` and `skiff agent`: from what was typed to components that run.
 
-use anyhow::bail;
+use anyhow::{bail, ensure};
 use serde::Serialize;
 
 use crate::config::{AgentArgs, LogArgs, Membership, ServerArgs, ServerConfig};
@@ -14,6 +14,9 @@ pub(crate) fn server(args: ServerArgs) -> anyhow::Result<Exit> {
     let logs = args.general.log.clone();
     let config = args.meaning(&host_name())?;
     begin("server", &logs, &config, &config.demands())?;
+    if config.node.is_some() {
+        must_be_root(", or the control plane alone with --disable-agent")?;
+    }
     Ok(lifecycle::run(|| server_components(&config))?)
 }
 
@@ -21,6 +24,7 @@ pub(crate) fn agent(args: AgentArgs) -> anyhow::Result<Exit> {
     let logs = args.general.log.clone();
     let config = args.meaning(&host_name())?;
     begin("agent", &logs, &config, &config.demands())?;
+    must_be_root("")?;
     Ok(lifecycle::run(|| Ok(vec![node::component(config)]))?)
 }
 
@@ -35,6 +39,16 @@ fn begin(
     let config = serde_json::to_string(config)?;
     tracing::info!(role, version = VERSION.version, commit = VERSION.git_commit, %config, "skiff starts");
     check::brief(demands);
+    Ok(())
+}
+
+fn must_be_root(unless: &str) -> anyhow::Result<()> {
+    let user = rustix::process::geteuid();
+    ensure!(
+        user.is_root(),
+        "user {} cannot make namespaces, mounts and control groups: run it as root{unless}",
+        user.as_raw()
+    );
     Ok(())
 }
 

@@ -127,6 +127,20 @@ pub fn condition_reason(reason: &str) -> Problems {
     }
 }
 
+/// A name as in the language C.
+pub fn c_identifier(name: &str) -> Problems {
+    let letter = |first: char| first == '_' || first.is_ascii_alphabetic();
+    match name.starts_with(letter) && name.bytes().all(|byte| byte == b'_' || byte.is_ascii_alphanumeric()) {
+        true => Problems::new(),
+        false => vec![pattern(
+            "a valid C identifier must start with alphabetic character or '_', followed by a string of alphanumeric \
+             characters or '_'",
+            "[A-Za-z_][A-Za-z0-9_]*",
+            &["my_name", "MY_NAME", "MyName"],
+        )],
+    }
+}
+
 /// What can follow the host in a URL.
 pub fn http_path(path: &str) -> Problems {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"/-._~%!$&'()*+,;=:".contains(&byte);

@@ -17,7 +17,8 @@ pub use dns::{
     wildcard_subdomain,
 };
 pub use label::{
-    condition_reason, config_key, env_name, header_name, http_path, label_value, path_segment, qualified_name,
+    c_identifier, condition_reason, config_key, env_name, header_name, http_path, label_value, path_segment,
+    qualified_name,
 };
 pub use port::{decimal_integer, port_name, port_number};
 

@@ -270,7 +270,8 @@ async fn a_running_pod_changes_by_its_parts() {
 async fn certificates_are_approved_once() {
     let api = Api::start().await;
     let path = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
-    let request = json!({"metadata": {"name": "r"}, "spec": {"request": "LS0t", "signerName": "example.com/s", "usages": ["client auth"], "username": "forged"}});
+    let pem = "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURSBSRVFVRVNULS0tLS0KQUFBQQotLS0tLUVORCBDRVJUSUZJQ0FURSBSRVFVRVNULS0tLS0K";
+    let request = json!({"metadata": {"name": "r"}, "spec": {"request": pem, "signerName": "example.com/s", "usages": ["client auth"], "username": "forged"}});
     let (code, made) = api.post(path, request).await;
     assert_eq!((code, &made["spec"]["username"]), (201, &json!("root")), "{made}");
     let condition = |kind: &str| json!([{"type": kind, "status": "True", "reason": "Looked"}]);

@@ -5,6 +5,7 @@ use oci::SeccompProfile;
 use oci::capabilities::{Capabilities, Capability};
 
 use super::Error;
+use crate::app_armor;
 
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Rights {
@@ -22,12 +23,9 @@ pub(super) fn of(spec: &PodSpec, container: &Container) -> Result<Rights, Error>
         .seccomp_profile
         .as_ref()
         .or(spec.security_context.as_ref().and_then(|all| all.seccomp_profile.as_ref()));
-    let apparmor = own
-        .app_armor_profile
-        .as_ref()
-        .or(spec.security_context.as_ref().and_then(|all| all.app_armor_profile.as_ref()));
-    if apparmor.is_some_and(|profile| profile.type_ == "Localhost") {
-        return Err(Error::Unsupported("an AppArmor profile of the node"));
+    // The pod as a whole was looked at when it came; an ephemeral container comes later.
+    if app_armor::is_wanted_by(container) {
+        return Err(Error::Unsupported("an AppArmor profile"));
     }
     let lists = own.capabilities.unwrap_or_default();
     Ok(Rights {

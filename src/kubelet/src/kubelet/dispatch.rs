@@ -69,9 +69,10 @@ impl Dispatch {
         if is_terminal(pod) && pod.metadata.deletion_timestamp.is_none() && !self.has_left_something(&uid) {
             return;
         }
-        let rejected = if has_begun(pod) { None } else { self.admit(pod) };
-        if let Some(Verdict { reason, message }) = &rejected {
-            self.context.events(pod).pod(client::Severity::Warning, reason, message.clone());
+        let mut rejected = if has_begun(pod) { None } else { self.admit(pod) };
+        if let Some(Verdict { reason, message }) = &mut rejected {
+            self.context.events(pod).pod(client::Severity::Warning, reason, message.as_str());
+            message.insert_str(0, "Pod was rejected: ");
         }
         self.spawn(uid, Wanted { pod: Arc::clone(pod), gone: false, rejected, from_disk: false });
     }

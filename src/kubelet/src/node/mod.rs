@@ -106,6 +106,9 @@ impl Registration {
             let next = match self.write(&new, due).await {
                 Ok(written) => {
                     backoff.reset();
+                    if ready(&new) == Some("True") && ready(&status) != Some("True") {
+                        tracing::info!(name = self.context.config.node_name, "the node is Ready");
+                    }
                     status = new;
                     if written {
                         report = Instant::now() + REPORT;
@@ -179,15 +182,13 @@ fn without_heartbeats(mut status: Value) -> Value {
     status
 }
 
+fn ready(status: &NodeStatus) -> Option<&str> {
+    let mut conditions = status.conditions.iter().flatten();
+    conditions.find(|condition| condition.type_ == "Ready").map(|condition| condition.status.as_str())
+}
+
 /// Waits until the API says otherwise than `status` whether this node is ready.
 async fn contradicted(nodes: &mut Changes<Node>, name: &str, status: &NodeStatus) {
-    let ready = |status: &NodeStatus| {
-        let conditions = status.conditions.iter().flatten();
-        conditions
-            .into_iter()
-            .find(|condition| condition.type_ == "Ready")
-            .map(|condition| condition.status.clone())
-    };
     loop {
         let Change::Modified { new, .. } = nodes.next().await else { continue };
         let ours = new.metadata.name.as_deref() == Some(name);

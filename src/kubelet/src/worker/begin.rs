@@ -90,17 +90,6 @@ impl Worker {
             }
         }
     }
-
-    /// Keeps the pod's object on disk, for a start of the machine without a server.
-    pub(super) fn save(&mut self, pod: &Pod) {
-        let Ok(folder) = self.context.volumes.folder(&self.uid) else { return };
-        match saved::write(&folder, pod, self.saved) {
-            Ok(saved) => self.saved = saved,
-            Err(error) => {
-                tracing::warn!(pod = self.uid, %error, "the pod is not kept over a restart of the machine");
-            }
-        }
-    }
 }
 
 /// The highest number that a log has.

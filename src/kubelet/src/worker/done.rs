@@ -10,6 +10,7 @@ use crate::backoff::Backoff;
 use crate::failure::{Failure, Then};
 use crate::record::{Cause, Ended, Retry, Used, Waiting};
 use crate::sandbox::{self, Ready};
+use crate::saved::{self, Mark};
 use crate::status::StatusText;
 
 use super::{Slot, Stage, Worker};
@@ -24,6 +25,7 @@ pub(super) enum Done {
     Hooked(String, bool),
     Stopped(String),
     Unmounted,
+    Saved(Mark, Result<(), saved::Error>),
     Cleared(bool),
     Emptied(bool),
     Told(StatusText, Result<(), client::Error>),
@@ -48,6 +50,7 @@ impl Worker {
                 }
             }
             Done::Unmounted => {}
+            Done::Saved(mark, written) => self.saved(mark, written),
             Done::Cleared(done) => self.cleared(done, Stage::Cleared),
             Done::Emptied(done) => self.cleared(done, Stage::Empty),
             Done::Told(text, result) => self.status_told(text, result),

@@ -13,6 +13,7 @@ mod act;
 mod begin;
 mod clear;
 mod done;
+mod keep;
 mod observe;
 mod probe;
 mod start;
@@ -40,6 +41,7 @@ use crate::sandbox::Ready;
 use crate::status::{self, StatusText, Verdict};
 
 use self::done::Done;
+use self::keep::Kept;
 
 /// What the API says of a pod.
 #[derive(Debug, Clone)]
@@ -125,8 +127,7 @@ pub(crate) struct Worker {
     tries: Backoff,
     /// How long to wait after a sandbox that could not be made.
     sandbox_tries: Backoff,
-    /// Of what is kept on disk, to write it only when it changed.
-    saved: u64,
+    kept: Kept,
 }
 
 /// Verdicts of probes that may wait: a prober waits when there are more.
@@ -170,7 +171,7 @@ impl Worker {
             tell_after: None,
             tries: Backoff::new(Duration::from_millis(200), Duration::from_secs(30)),
             sandbox_tries: Backoff::new(Duration::from_millis(500), Duration::from_secs(122)),
-            saved: 0,
+            kept: Kept::default(),
         }
     }
 

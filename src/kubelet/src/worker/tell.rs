@@ -135,7 +135,7 @@ impl Worker {
             return;
         }
         match self.stage {
-            Stage::Clearing if !self.clearing => self.clear(),
+            Stage::Clearing => self.clear_if_kept(),
             Stage::Cleared if self.has_told() => {
                 self.stage = Stage::Emptying;
                 self.empty();
@@ -187,6 +187,6 @@ impl Worker {
         self.last = Some(last);
         self.save(&pod);
         self.probes.clear();
-        self.clear();
+        self.clear_if_kept();
     }
 }

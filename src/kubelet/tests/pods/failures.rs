@@ -11,6 +11,7 @@ crate::tests![
     an_object_that_is_not_there,
     a_pod_that_takes_too_long,
     a_pod_that_does_not_fit,
+    a_pod_that_wants_a_profile,
     root_where_none_may_be,
 ];
 
@@ -124,6 +125,20 @@ async fn a_pod_that_does_not_fit(ground: &Ground) {
     let expected =
         "Pod was rejected: Node didn't have enough resource: cpu, requested: 100000000, used: 0, capacity: ";
     assert!(message.starts_with(expected), "{message}");
+    agent.stop().await;
+}
+
+async fn a_pod_that_wants_a_profile(ground: &Ground) {
+    let agent = ground.agent().await;
+    let profile = json!({"appArmorProfile": {"type": "RuntimeDefault"}});
+    ground.pod("web", "true", |spec| spec["securityContext"] = profile).await;
+    let pod = ground.until("web", |pod| phase(pod) == "Failed").await;
+    let status = pod.status.as_ref().unwrap();
+    assert_eq!(status.reason.as_deref(), Some("AppArmor"));
+    let message = status.message.as_deref().unwrap();
+    let event = ground.event("web", "AppArmor").await;
+    assert!(event.starts_with("Cannot enforce AppArmor: "), "{event}");
+    assert_eq!(message, format!("Pod was rejected: {event}"));
     agent.stop().await;
 }
 

@@ -11,6 +11,7 @@ crate::tests![
     output_and_exit_code,
     input_ends_where_the_client_ends_it,
     a_terminal_has_the_clients_size,
+    a_terminals_session_ends_with_its_process,
     what_cannot_start_is_told,
     a_client_that_goes_away_takes_its_terminal_along,
     old_clients_are_served_too,
@@ -69,6 +70,17 @@ async fn a_terminal_has_the_clients_size(ground: &Ground) {
     let (stdout, stderr, error) = session.end().await;
     assert!(stdout.contains("40 120\r\n/dev/"), "{stdout}");
     assert_eq!(stderr, "");
+    assert!(error.contains(r#""message":"7""#), "{error}");
+}
+
+/// Whoever still holds the terminal: hanging up does not end everyone, and nobody else is waited for.
+async fn a_terminals_session_ends_with_its_process(ground: &Ground) {
+    ground.run("c", "sleep 1000").await;
+    let script = "trap '' HUP; sleep 1000 & seq 1 2000; exit 7";
+    let session =
+        Session::open(ground.connect(), &command(script, "input=1&output=1&error=1&tty=1"), V5).await;
+    let (stdout, _, error) = session.end().await;
+    assert!(stdout.ends_with("1999\r\n2000\r\n"), "{stdout}");
     assert!(error.contains(r#""message":"7""#), "{error}");
 }
 

@@ -6,6 +6,7 @@
 use std::fs;
 use std::io;
 use std::os::fd::AsRawFd;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -156,7 +157,7 @@ fn start_init(cgroup: &Cgroup<'_>) -> Result<ProcessId, Error> {
 
 fn spawn_init() -> io::Result<ProcessId> {
     let mut command = Command::new("/proc/self/exe");
-    command.args(["shim", "init"]).env_clear().current_dir("/");
+    command.arg0("skiff").args(["shim", "init"]).env_clear().current_dir("/");
     let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
     ProcessId::of(i32::try_from(child.id()).map_err(io::Error::other)?)
 }

@@ -19,8 +19,14 @@ pub(super) struct Command {
     pub(super) order: Order,
     pub(super) descriptors: Vec<OwnedFd>,
     pub(super) answer: oneshot::Sender<Result<Vec<OwnedFd>, Error>>,
-    /// For an exec: told when the process ends, dropped when that will never be known.
-    pub(super) ended: Option<oneshot::Sender<Ended>>,
+    pub(super) exec: Option<Ending>,
+}
+
+/// Who waits for the end of an exec: told of it, dropped when it will never be known.
+pub(super) struct Ending {
+    pub(super) code: oneshot::Sender<Ended>,
+    /// The reader of its terminal.
+    pub(super) output: oneshot::Sender<()>,
 }
 
 pub(super) struct Keeper {
@@ -39,7 +45,7 @@ const STEADY: Duration = Duration::from_secs(60);
 struct Pending {
     sequence: u64,
     answers: HashMap<u64, oneshot::Sender<Result<Vec<OwnedFd>, Error>>>,
-    execs: HashMap<u64, oneshot::Sender<Ended>>,
+    execs: HashMap<u64, Ending>,
     removing: bool,
 }
 
@@ -53,9 +59,10 @@ impl Keeper {
                 self.publish(|state| state.sandbox = Sandbox::Gone);
                 return;
             }
-            link.ended().await;
+            // Not waited for: it may live, and have cut off one who did not read what it said.
+            drop(link);
             self.publish(|state| state.sandbox = Sandbox::Recovering);
-            tracing::warn!(pod = self.pod, "the pod's shim died, starting another one");
+            tracing::warn!(pod = self.pod, "lost the pod's shim, looking for it or starting another one");
             if begun.elapsed() > STEADY {
                 backoff.reset();
             }
@@ -108,7 +115,8 @@ impl Keeper {
             Message::Deleted { container } => self.publish(|pod| drop(pod.containers.remove(&container))),
             Message::ExecEnded { exec, ended } => {
                 if let Some(waiting) = pending.execs.remove(&exec) {
-                    let _ = waiting.send(ended);
+                    let _nobody_reads = waiting.output.send(());
+                    let _nobody_waits = waiting.code.send(ended);
                 }
             }
             Message::Hello { .. } => {}
@@ -126,8 +134,8 @@ impl Pending {
         self.sequence += 1;
         let sequence = self.sequence;
         self.removing |= matches!(command.order, Order::Remove);
-        if let (Order::Exec { exec, .. }, Some(ended)) = (&command.order, command.ended) {
-            self.execs.insert(*exec, ended);
+        if let (Order::Exec { exec, .. }, Some(ending)) = (&command.order, command.exec) {
+            self.execs.insert(*exec, ending);
         }
         self.answers.insert(sequence, command.answer);
         // An answer that is never given is dropped with `self`, which tells whoever waits.

@@ -92,7 +92,7 @@ impl Link {
 fn start(folder: &PodFolder) -> io::Result<(OwnedFd, Child)> {
     let listener = socket::bound(&folder.socket())?;
     let mut command = Command::new("/proc/self/exe");
-    command.args(["shim", "serve"]).arg(folder.path()).env_clear().current_dir("/");
+    command.arg0("skiff").args(["shim", "serve"]).arg(folder.path()).env_clear().current_dir("/");
     command.stdin(listener).stdout(std::process::Stdio::null()).stderr(log(folder)?);
     let child = command.spawn()?;
     Ok((socket::connected(&folder.socket())?, child))

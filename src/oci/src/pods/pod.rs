@@ -18,7 +18,7 @@ use crate::protocol::Order;
 use crate::spec::{ContainerSpec, ExecSpec, Network, PodSpec, Size};
 use crate::state::{ContainerState, Ended, Exit, PodState, Sandbox};
 
-use super::keeper::{Command, Keeper, greeted};
+use super::keeper::{Command, Ending, Keeper, greeted};
 use super::link::Link;
 use super::streams::{Input, Output, Streams, Wanted, new_pipe};
 use super::{Error, cleanup};
@@ -177,11 +177,11 @@ impl Pod {
         let descriptors = vec![in_memory(spec).map_err(Error::Streams)?, stdin, stdout, stderr];
         let number = self.0.execs.fetch_add(1, Ordering::Relaxed);
         let order = Order::Exec { exec: number, container: container.to_owned() };
-        let (sender, ended) = oneshot::channel();
-        let answer = self.give(order, descriptors, Some(sender)).await?;
+        let ((code, ended), (output, end)) = (oneshot::channel(), oneshot::channel());
+        let answer = self.give(order, descriptors, Some(Ending { code, output })).await?;
         let terminal = answer.into_iter().next();
         let streams = match &terminal {
-            Some(terminal) => terminal_streams(terminal, wanted)?,
+            Some(terminal) => terminal_streams(terminal, wanted, end)?,
             None => streams,
         };
         Ok(Exec { streams, terminal, ended, number, pod: self.clone() })
@@ -236,10 +236,10 @@ impl Pod {
         &self,
         order: Order,
         descriptors: Vec<OwnedFd>,
-        ended: Option<oneshot::Sender<Ended>>,
+        exec: Option<Ending>,
     ) -> Result<Vec<OwnedFd>, Error> {
         let (answer, answered) = oneshot::channel();
-        let command = Command { order, descriptors, answer, ended };
+        let command = Command { order, descriptors, answer, exec };
         self.0.commands.send(command).await.map_err(|_| Error::Gone)?;
         answered.await.map_err(|_| Error::Interrupted)?
     }
@@ -309,11 +309,15 @@ fn exec_pipes(wanted: Wanted) -> Result<(Streams, [OwnedFd; 3]), Error> {
     Ok((streams, [stdin, stdout, stderr]))
 }
 
-fn terminal_streams(terminal: &OwnedFd, wanted: Wanted) -> Result<Streams, Error> {
+fn terminal_streams(
+    terminal: &OwnedFd,
+    wanted: Wanted,
+    end: oneshot::Receiver<()>,
+) -> Result<Streams, Error> {
     let clone = || terminal.try_clone().map_err(Error::Streams);
     Ok(Streams {
         stdin: wanted.stdin.then(|| Input::new(clone()?)).transpose()?,
-        stdout: wanted.stdout.then(|| Output::new(clone()?)).transpose()?,
+        stdout: wanted.stdout.then(|| Output::of_terminal(clone()?, end)).transpose()?,
         stderr: None,
     })
 }

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::{FromRawFd, OwnedFd};
+use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
@@ -64,7 +65,7 @@ pub(super) struct Launch {
 pub(super) fn launch(folder: &PodFolder, job: &Job) -> io::Result<Launch> {
     let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
     let mut command = Command::new("/proc/self/exe");
-    command.args(["shim", "launch"]).arg(folder.path()).args(job.arguments());
+    command.arg0("skiff").args(["shim", "launch"]).arg(folder.path()).args(job.arguments());
     // Errors that cannot be reported go where the shim's own go.
     let child = command.stdin(theirs).stdout(Stdio::null()).spawn()?;
     Ok(Launch { pid: i32::try_from(child.id()).map_err(io::Error::other)?, reports: ours })

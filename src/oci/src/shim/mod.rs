@@ -30,6 +30,8 @@ use crate::launch::{self, Job};
 /// - `launch FOLDER JOB...` starts something in it.
 /// - `init` is the first process of a pod that shares one pid namespace.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    // Started by way of /proc, it would be called "exe" in lists of processes.
+    let _a_mere_name = rustix::thread::set_name(c"skiff-shim");
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let words: Vec<&str> = arguments.iter().filter_map(|word| word.to_str()).collect();
     let done = match words.as_slice() {

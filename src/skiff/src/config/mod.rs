@@ -28,7 +28,6 @@ mod typed;
 pub(crate) use layers::{Environment, complete};
 pub(crate) use membership::{Join, Membership, ServerUrl};
 pub(crate) use names::{SubjectAltName, Taint};
-pub(crate) use network::Network;
 pub(crate) use node::Node;
 pub(crate) use options::describe_variables;
 pub(crate) use replaced::replacement;

@@ -60,12 +60,17 @@ impl ServerConfig {
         format!("https://127.0.0.1:{}", self.https_listen_port)
     }
 
+    /// Whether nodes answer for the names of the cluster, or somebody's own pods do.
+    pub(crate) fn has_dns(&self) -> bool {
+        !self.disabled.contains(&Packaged::Dns)
+    }
+
     /// What it asks of the machine.
     pub(crate) fn demands(&self) -> Settings {
         Settings {
             data_dir: self.data_dir.clone(),
             https_listen_port: Some(self.https_listen_port),
-            cluster_dns: self.network.cluster_dns.clone(),
+            cluster_dns: if self.has_dns() { self.network.cluster_dns.clone() } else { Vec::new() },
         }
     }
 }

@@ -290,7 +290,15 @@ fn options_of_k3s_are_answered_with_what_replaces_them() {
         error.starts_with("error: there is no --flannel-backend in skiff: use --network-backend"),
         "{error}"
     );
-    assert_eq!(machine.server(&["--disable=traefik,coredns"])["disabled"], json!(["dns", "ingress"]));
+    assert_eq!(machine.server(&["--disable=coredns"])["disabled"], json!(["dns"]));
+    for (name, why) in [("traefik", "this version of skiff has none"), ("dsn", "only `dns` can be left out")]
+    {
+        let error = machine.error(&["--disable", name]);
+        assert!(
+            error.contains(&format!("invalid value '{name}' for '--disable")) && error.contains(why),
+            "{error}"
+        );
+    }
 }
 
 #[test]

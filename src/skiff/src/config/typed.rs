@@ -141,8 +141,8 @@ pub(crate) enum NetworkBackend {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Components")]
 pub(super) struct ComponentArgs {
-    /// Packaged component to leave out
-    #[arg(long, value_enum, value_name = "COMPONENT", value_delimiter = ',')]
+    /// Component to leave out: dns
+    #[arg(long, value_name = "COMPONENT", value_delimiter = ',')]
     pub(super) disable: Vec<Packaged>,
     /// Run no node agent on this machine
     #[arg(long, value_parser = BoolishValueParser::new(), num_args = 0..=1, require_equals = true,
@@ -151,18 +151,32 @@ pub(super) struct ComponentArgs {
 }
 
 /// The parts of a cluster that can be left out; k3s's names for them are taken too.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Packaged {
-    #[value(alias = "coredns")]
     Dns,
-    #[value(alias = "traefik")]
-    Ingress,
-    #[value(name = "servicelb")]
-    #[serde(rename = "servicelb")]
-    ServiceLb,
-    LocalStorage,
-    MetricsServer,
+}
+
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum NotPackaged {
+    #[error("k3s packages it, this version of skiff has none: take it off the list")]
+    Absent,
+    #[error("there is no such component: only `dns` can be left out")]
+    Unknown,
+}
+
+impl FromStr for Packaged {
+    type Err = NotPackaged;
+
+    fn from_str(text: &str) -> Result<Self, NotPackaged> {
+        match text {
+            "dns" | "coredns" => Ok(Self::Dns),
+            "traefik" | "servicelb" | "local-storage" | "metrics-server" | "runtimes" => {
+                Err(NotPackaged::Absent)
+            }
+            _ => Err(NotPackaged::Unknown),
+        }
+    }
 }
 
 #[derive(Debug, Args)]

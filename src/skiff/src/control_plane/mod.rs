@@ -87,7 +87,7 @@ pub(crate) fn component(config: &ServerConfig, address: IpAddr) -> anyhow::Resul
         servers: identities.servers,
         clients: identities.clients,
         join: identities.join,
-        cluster: Cluster::of(&config.network),
+        cluster: Cluster::of(config),
         address: SocketAddr::new(address, config.https_listen_port),
         node: config.node.as_ref().map(|node| node.name.to_string()),
     };
@@ -103,7 +103,7 @@ fn tell_what_to_do_next(config: &ServerConfig, address: IpAddr) {
     let (token, port) = (config.data_dir.join(TOKEN_FILE), config.https_listen_port);
     let host = if address.is_ipv6() { format!("[{address}]") } else { address.to_string() };
     tracing::info!(
-        "add a machine with: skiff agent --server https://{host}:{port} --token-file FILE, a copy of {}",
+        "to add a machine, run there: skiff agent --server https://{host}:{port} --token-file FILE, with a copy of {} as FILE",
         token.display()
     );
 }

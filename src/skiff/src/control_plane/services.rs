@@ -2,9 +2,9 @@
 
 use std::net::IpAddr;
 
-use client::{Client, Error, Key, Patch};
+use client::{Client, DeleteOptions, Error, Key, Patch};
 use ipnet::IpNet;
-use k8s_openapi::api::core::v1::Endpoints;
+use k8s_openapi::api::core::v1::{Endpoints, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use serde_json::{Value, json};
 
@@ -25,7 +25,11 @@ pub(super) async fn bootstrap(
     let networks = json!({"metadata": {"name": "kubernetes"}, "spec": {"cidrs": cluster.service_networks}});
     make(client, "/apis/networking.k8s.io/v1/servicecidrs", &networks).await?;
     make(client, "/api/v1/namespaces/default/services", &api_service(cluster, port)).await?;
-    make(client, "/api/v1/namespaces/kube-system/services", &name_server(cluster)).await?;
+    if cluster.has_dns {
+        make(client, "/api/v1/namespaces/kube-system/services", &name_server(cluster)).await?;
+    } else {
+        remove_name_server(client).await?;
+    }
     let key = Key::new("default", "kubernetes");
     let apply = |object| Patch::Apply { manager: MANAGER.into(), force: true, object };
     client.patch::<EndpointSlice>(&key, None, &apply(slice(address, port))).await?;
@@ -58,6 +62,20 @@ fn name_server(cluster: &Cluster) -> Value {
         "spec": {"type": "ClusterIP", "clusterIPs": cluster.dns, "clusterIP": cluster.dns.first(), "ipFamilyPolicy": policy,
             "ports": [{"name": "dns", "port": 53, "protocol": "UDP"}, {"name": "dns-tcp", "port": 53, "protocol": "TCP"}]},
     })
+}
+
+/// Makes room for somebody's own, unless that is there already.
+async fn remove_name_server(client: &Client) -> Result<(), Error> {
+    let key = Key::new("kube-system", "kube-dns");
+    let ours = |service: &Service| {
+        let labels = service.metadata.labels.as_ref();
+        labels.and_then(|labels| labels.get(PROXY_LABEL)).is_some_and(|proxy| proxy == "skiff")
+    };
+    match client.get::<Service>(&key).await {
+        Ok(service) if ours(&service) => client.delete::<Service>(&key, &DeleteOptions::default()).await,
+        Err(error) if !error.is_not_found() => Err(error),
+        _ => Ok(()),
+    }
 }
 
 fn slice(address: IpAddr, port: u16) -> Value {

@@ -50,7 +50,10 @@ pub(crate) async fn join(folder: &Path, join: &Join, node: &str) -> anyhow::Resu
                 return Ok(member);
             }
             (Refused::ForNow(error), None) => {
-                warn!("cannot join {} yet, trying again: {error:#}", join.server);
+                warn!(
+                    "cannot join {} yet, trying again; is the server up, and its port open to this machine? {error:#}",
+                    join.server
+                );
                 backoff.wait().await;
             }
         }

@@ -84,7 +84,7 @@ pub(crate) fn of_server(config: &ServerConfig, node: &Node, address: IpAddr, acc
         node: node.clone(),
         address,
         data_dir: config.data_dir.clone(),
-        cluster: Cluster::of(&config.network),
+        cluster: Cluster::of(config),
         // The process's caches see everything; only what the agent writes is its own.
         caches: access.caches.acting_as(access.client(&user_of_node(&name), &[NODES], PROGRAM)),
         reach: Reach::Here(access.tunnels().here(&name)),
@@ -158,10 +158,15 @@ impl Agent {
             network: pods_network,
         };
         let kubelet = Kubelet::new(self.kubelet(&state), parts).context("start the kubelet")?;
-        let dns = self.dns()?;
-        ::network::local::answer_at(&self.cluster.dns)
-            .await
-            .context("answer at the name server's address")?;
+        if self.cluster.has_dns {
+            let dns = self.dns()?;
+            let answering = ::network::local::answer_at(&self.cluster.dns).await;
+            answering.context("answer at the name server's address")?;
+            tasks.spawn("dns", async move {
+                dns.run().await;
+                Ok(())
+            });
+        }
         tasks.spawn("network", network.run());
         let (routed, _) = readiness();
         let proxy = proxy::Context {
@@ -173,10 +178,6 @@ impl Agent {
             ready: routed,
         };
         tasks.spawn("proxy", async move { proxy::run(proxy).await.context("route Services") });
-        tasks.spawn("dns", async move {
-            dns.run().await;
-            Ok(())
-        });
         let carrier = Arc::new(Carrier::default());
         // All streams come through the tunnel, whose other end is the API server, which has decided who may.
         let server = Server::new(kubelet.workloads(), carrier.clone(), |peer| peer.is_none());

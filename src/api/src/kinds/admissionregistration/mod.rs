@@ -1,10 +1,14 @@
 //! admissionregistration.k8s.io: webhooks and policies that judge requests.
 
 mod policy;
+mod policy_rules;
 mod webhook;
 
 use super::entry::{GroupVersion, Names, names};
 use super::{Generation, Kind, Strategy};
+
+pub(in crate::kinds) use policy_rules::mixed_case;
+pub(in crate::kinds) use webhook::{client, review_versions};
 
 const V1: GroupVersion = GroupVersion::new("admissionregistration.k8s.io", "v1");
 
@@ -13,7 +17,7 @@ const WRITTEN: Strategy =
 
 pub(super) static KINDS: &[Kind] = &[
     Kind {
-        strategy: Strategy { defaults: policy::defaults, validate: policy::mutating, ..WRITTEN },
+        strategy: Strategy { defaults: policy::defaults, validate: policy_rules::mutating, ..WRITTEN },
         table: &policy::MUTATING_TABLE,
         ..extension(names!(
             "io.k8s.api.admissionregistration.v1",
@@ -22,7 +26,7 @@ pub(super) static KINDS: &[Kind] = &[
         ))
     },
     Kind {
-        strategy: Strategy { defaults: policy::binding_defaults, validate: policy::binding, ..WRITTEN },
+        strategy: Strategy { defaults: policy::binding_defaults, validate: policy_rules::binding, ..WRITTEN },
         table: &policy::BINDING_TABLE,
         ..extension(names!(
             "io.k8s.api.admissionregistration.v1",
@@ -41,7 +45,12 @@ pub(super) static KINDS: &[Kind] = &[
     },
     Kind {
         subresources: &[V1.status("ValidatingAdmissionPolicy")],
-        strategy: Strategy { defaults: policy::defaults, validate: policy::validating, ..WRITTEN },
+        strategy: Strategy {
+            defaults: policy::defaults,
+            validate: policy_rules::validating,
+            validate_status: policy_rules::status,
+            ..WRITTEN
+        },
         table: &policy::VALIDATING_TABLE,
         ..extension(names!(
             "io.k8s.api.admissionregistration.v1",
@@ -52,7 +61,7 @@ pub(super) static KINDS: &[Kind] = &[
     Kind {
         strategy: Strategy {
             defaults: policy::binding_defaults,
-            validate: policy::validating_binding,
+            validate: policy_rules::validating_binding,
             ..WRITTEN
         },
         table: &policy::BINDING_TABLE,

@@ -1,14 +1,20 @@
 //! flowcontrol.apiserver.k8s.io: fairness between clients of the API server.
 
-use serde_json::{Value, json};
+mod level;
+mod schema;
 
 use super::entry::{GroupVersion, names};
 use super::{Generation, Kind, Strategy};
+use crate::field::{Errors, Node};
 use crate::table::{AGE, Column, NAME, Table, age, name, or_none, plain};
-use crate::value::{at, default_to, default_zero_to, int, list, text};
+use crate::value::{at, default_zero_to, int, list, text};
 
 const V1: GroupVersion = GroupVersion::new("flowcontrol.apiserver.k8s.io", "v1");
-const WRITTEN: Strategy = Strategy { generation: Generation::Spec, ..Strategy::PLAIN };
+const WRITTEN: Strategy = Strategy {
+    validate_status: |new, _, errors| conditions(&new.at("status.conditions"), errors),
+    generation: Generation::Spec,
+    ..Strategy::PLAIN
+};
 
 pub(super) static KINDS: &[Kind] = &[
     Kind {
@@ -19,6 +25,7 @@ pub(super) static KINDS: &[Kind] = &[
                     default_zero_to(spec, "matchingPrecedence", 1000);
                 }
             },
+            validate: schema::validate,
             ..WRITTEN
         },
         table: &SCHEMA_TABLE,
@@ -26,7 +33,7 @@ pub(super) static KINDS: &[Kind] = &[
     },
     Kind {
         subresources: &[V1.status("PriorityLevelConfiguration")],
-        strategy: Strategy { defaults: level_defaults, ..WRITTEN },
+        strategy: Strategy { defaults: level::defaults, validate: level::validate, ..WRITTEN },
         table: &LEVEL_TABLE,
         ..V1.cluster(names!(
             "io.k8s.api.flowcontrol.v1",
@@ -36,24 +43,14 @@ pub(super) static KINDS: &[Kind] = &[
     },
 ];
 
-fn level_defaults(level: &mut Value) {
-    let Some(spec) = level.get_mut("spec").filter(|spec| spec.is_object()) else { return };
-    if text(spec, "type") == "Exempt" {
-        default_to(spec, "exempt", json!({}));
-    }
-    if let Some(exempt) = spec.get_mut("exempt") {
-        default_to(exempt, "nominalConcurrencyShares", 0);
-        default_to(exempt, "lendablePercent", 0);
-    }
-    if let Some(limited) = spec.get_mut("limited") {
-        default_to(limited, "nominalConcurrencyShares", 30);
-        default_to(limited, "lendablePercent", 0);
-        if let Some(queuing) =
-            limited.get_mut("limitResponse").and_then(|response| response.get_mut("queuing"))
-        {
-            default_zero_to(queuing, "queues", 64);
-            default_zero_to(queuing, "handSize", 8);
-            default_zero_to(queuing, "queueLengthLimit", 50);
+fn conditions(conditions: &Node<'_, '_>, errors: &mut Errors) {
+    for (index, condition) in conditions.items().enumerate() {
+        let kind = condition.at("type");
+        if conditions.list().iter().take(index).any(|before| text(before, "type") == kind.text()) {
+            errors.push(kind.duplicate());
+        }
+        if kind.text().is_empty() {
+            errors.push(kind.required("must not be empty"));
         }
     }
 }

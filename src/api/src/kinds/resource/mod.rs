@@ -1,5 +1,11 @@
 //! resource.k8s.io: dynamic resource allocation.
 
+mod allocation;
+mod claim;
+mod device;
+mod names_of;
+mod slice;
+
 use serde_json::Value;
 
 use super::apps::rules::immutable;
@@ -7,13 +13,13 @@ use super::entry::{GroupVersion, names};
 use super::field::Field;
 use super::{Generation, Kind, Selectable, Strategy};
 use crate::table::{AGE, Column, NAME, Table, age, name};
-use crate::value::{at, default_to, default_zero_to, is_zero, items_mut, list, text};
+use crate::value::{at, default_zero_to, is_zero, items_mut, list, text};
 
 const V1: GroupVersion = GroupVersion::new("resource.k8s.io", "v1");
 
 pub(super) static KINDS: &[Kind] = &[
     Kind {
-        strategy: Strategy { generation: Generation::Spec, ..Strategy::PLAIN },
+        strategy: Strategy { validate: claim::class, generation: Generation::Spec, ..Strategy::PLAIN },
         table: &AGED,
         ..V1.cluster(names!("io.k8s.api.resource.v1", DeviceClass, "deviceclasses"))
     },
@@ -21,7 +27,9 @@ pub(super) static KINDS: &[Kind] = &[
         subresources: &[V1.status("ResourceClaim")],
         strategy: Strategy {
             defaults: claim_defaults,
+            validate_create: |claim, errors| claim::spec(&claim.at("spec"), errors),
             validate_update: |new, old, errors| immutable(&new.at("spec"), at(old, "spec"), errors),
+            validate_status: allocation::status,
             ..Strategy::PLAIN
         },
         table: &CLAIM_TABLE,
@@ -34,6 +42,7 @@ pub(super) static KINDS: &[Kind] = &[
                     claim_defaults(claim);
                 }
             },
+            validate_create: claim::template,
             validate_update: |new, old, errors| immutable(&new.at("spec"), at(old, "spec"), errors),
             ..Strategy::PLAIN
         },
@@ -41,7 +50,12 @@ pub(super) static KINDS: &[Kind] = &[
         ..V1.namespaced(names!("io.k8s.api.resource.v1", ResourceClaimTemplate, "resourceclaimtemplates"))
     },
     Kind {
-        strategy: Strategy { generation: Generation::Spec, ..Strategy::PLAIN },
+        strategy: Strategy {
+            validate: slice::validate,
+            validate_update: slice::update,
+            generation: Generation::Spec,
+            ..Strategy::PLAIN
+        },
         table: &SLICE_TABLE,
         fields: Selectable(&[
             Field::new("spec.driver", &["spec", "driver"]),
@@ -66,7 +80,7 @@ fn device_request(request: &mut Value) {
     if text(request, "allocationMode") == "ExactCount" {
         default_zero_to(request, "count", 1);
     }
-    items_mut(request, "tolerations").for_each(|toleration| default_to(toleration, "operator", "Equal"));
+    items_mut(request, "tolerations").for_each(|toleration| default_zero_to(toleration, "operator", "Equal"));
 }
 
 static AGED: Table =

@@ -2,7 +2,7 @@
 
 use api::field::{Errors, Node};
 use api::status::{self, Status};
-use api::value::{at, list, members, text};
+use api::value::{at, is_zero, list, members, text};
 use serde_json::{Value, json};
 
 use crate::authorize::{Access, Attempt, Rule};
@@ -10,16 +10,17 @@ use crate::request::Request;
 use crate::user::User;
 
 pub(super) fn own(request: &Request, review: &Value) -> Result<Value, Status> {
-    check(request, review, false)?;
+    check(request, review)?;
     Ok(decide(request, &request.user, at(review, "spec")))
 }
 
 pub(super) fn of_subject(request: &Request, review: &Value) -> Result<Value, Status> {
-    check(request, review, true)?;
+    check(request, review)?;
     Ok(decide(request, &subject(at(review, "spec")), at(review, "spec")))
 }
 
 pub(super) fn local(request: &Request, review: &Value) -> Result<Value, Status> {
+    check(request, review)?;
     let asked = text(review, "spec.resourceAttributes.namespace");
     if Some(asked) != request.namespace() {
         return Err(Status::bad_request(format!(
@@ -27,7 +28,7 @@ pub(super) fn local(request: &Request, review: &Value) -> Result<Value, Status> 
             request.namespace().unwrap_or_default()
         )));
     }
-    of_subject(request, review)
+    Ok(decide(request, &subject(at(review, "spec")), at(review, "spec")))
 }
 
 /// All that the user may do in a namespace.
@@ -42,10 +43,18 @@ pub(super) fn rules(request: &Request, review: &Value) -> Result<Value, Status> 
     Ok(json!({"resourceRules": resources, "nonResourceRules": paths, "incomplete": false}))
 }
 
-fn check(request: &Request, review: &Value, names_subject: bool) -> Result<(), Status> {
+fn check(request: &Request, review: &Value) -> Result<(), Status> {
     let mut errors = Errors::new();
-    let root = Node::root(review);
-    let spec = root.at("spec");
+    judge(&Node::root(review), request.kind().kind, request.namespace(), &mut errors);
+    if errors.is_empty() {
+        return Ok(());
+    }
+    let kind = status::Resource { group: request.kind().group, name: request.kind().kind };
+    Err(Status::invalid(kind, "", &errors))
+}
+
+fn judge(review: &Node<'_, '_>, kind: &str, namespace: Option<&str>, errors: &mut Errors) {
+    let spec = review.at("spec");
     let (resource, path) = (spec.at("resourceAttributes"), spec.at("nonResourceAttributes"));
     if resource.is_set() && path.is_set() {
         errors.push(path.invalid("cannot be specified in combination with resourceAttributes"));
@@ -56,14 +65,30 @@ fn check(request: &Request, review: &Value, names_subject: bool) -> Result<(), S
             "exactly one of nonResourceAttributes or resourceAttributes must be specified",
         ));
     }
-    if names_subject && spec.at("user").text().is_empty() && spec.at("groups").list().is_empty() {
+    let is_own = kind == "SelfSubjectAccessReview";
+    if !is_own && spec.at("user").text().is_empty() && spec.at("groups").list().is_empty() {
         errors.push(spec.at("user").invalid_as("", "at least one of user or group must be specified"));
     }
-    if errors.is_empty() {
-        return Ok(());
+    let local = kind == "LocalSubjectAccessReview";
+    let metadata = review.at("metadata");
+    let (may_say, must_be) = match local {
+        true => (&["managedFields", "namespace"][..], "must be empty except for namespace"),
+        false => (&["managedFields"][..], "must be empty"),
+    };
+    let mut said = metadata.value.as_object().into_iter().flatten();
+    if said.any(|(field, value)| !may_say.contains(&field.as_str()) && !is_zero(value)) {
+        errors.push(metadata.invalid(must_be));
     }
-    let kind = status::Resource { group: request.kind().group, name: request.kind().kind };
-    Err(Status::invalid(kind, "", &errors))
+    if local {
+        let (own, asked) = (metadata.at("namespace"), resource.at("namespace"));
+        let own = if own.is_zero() { namespace.unwrap_or_default() } else { own.text() };
+        if resource.is_set() && asked.text() != own {
+            errors.push(asked.invalid_as(asked.text(), "must match metadata.namespace"));
+        }
+        if path.is_set() {
+            errors.push(path.invalid("disallowed on this kind of request"));
+        }
+    }
 }
 
 fn subject(spec: &Value) -> User {
@@ -114,5 +139,56 @@ fn required<'a>(asked: &'a Value, field: &str) -> Option<&'a str> {
     match list(requirement, "values") {
         [only] => only.as_str(),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_review_must_say() {
+        let both = json!({"user": "u", "resourceAttributes": {}, "nonResourceAttributes": {}});
+        let own = json!({"resourceAttributes": {}});
+        let elsewhere = json!({"user": "u", "resourceAttributes": {"namespace": "b"}});
+        for (kind, metadata, spec, expected) in [
+            ("SelfSubjectAccessReview", json!({"creationTimestamp": null}), &own, &[][..]),
+            ("SelfSubjectAccessReview", json!({"name": "a"}), &own, &["metadata: must be empty"]),
+            (
+                "SubjectAccessReview",
+                json!({}),
+                &own,
+                &["spec.user: at least one of user or group must be specified"],
+            ),
+            (
+                "SubjectAccessReview",
+                json!({}),
+                &both,
+                &["spec.nonResourceAttributes: cannot be specified in combination with resourceAttributes"],
+            ),
+            (
+                "SelfSubjectAccessReview",
+                json!({}),
+                &json!({}),
+                &[
+                    "spec.resourceAttributes: exactly one of nonResourceAttributes or resourceAttributes must be specified",
+                ],
+            ),
+            (
+                "LocalSubjectAccessReview",
+                json!({"namespace": "a", "name": "x"}),
+                &elsewhere,
+                &[
+                    "metadata: must be empty except for namespace",
+                    "spec.resourceAttributes.namespace: must match metadata.namespace",
+                ],
+            ),
+        ] {
+            let (mut errors, review) = (Errors::new(), json!({"metadata": metadata, "spec": spec}));
+            judge(&Node::root(&review), kind, Some("a"), &mut errors);
+            let found: Vec<_> =
+                errors.iter().map(|error| format!("{}: {}", error.field, error.detail)).collect();
+            assert_eq!(found, expected);
+        }
     }
 }

@@ -254,6 +254,11 @@ impl Shared {
     }
 
     fn allowed_by_kind(&self, request: &Request, verb: &str) -> Result<(), Status> {
+        // Objects of a namespace are looked at across all of them, but made and deleted in one.
+        let everywhere = request.kind().namespaced && request.namespace().is_none();
+        if everywhere && !matches!(verb, "list" | "watch") {
+            return Err(Status::method_not_allowed());
+        }
         let known = request.kind().verbs.iter().copied().find(|known: &Verb| known.as_str() == verb);
         known.map(drop).ok_or_else(Status::method_not_allowed)
     }

@@ -11,7 +11,7 @@ use thiserror::Error;
 
 use super::scalar::{self, Found};
 use super::strict::{Path, Step, Strict};
-use super::{Node, Scalar, Shape, Zero, go};
+use super::{Node, Scalar, Shape, Zero, go, syntax};
 
 /// How deep an object may nest: the stack is finite, and no kind of ours comes near.
 pub const MAX_DEPTH: usize = 128;
@@ -50,7 +50,10 @@ fn read(json: &[u8], node: Option<Node<'_>>, strict: &mut Strict) -> Result<Valu
     let mut reader = serde_json::Deserializer::from_slice(json);
     let seed = Seed { node, path: &Path::ROOT, depth: 0, state: &mut state };
     let result = seed.deserialize(&mut reader).and_then(|value| reader.end().map(|()| value));
-    result.map_err(|error| state.failure(&error))
+    result.map_err(|error| match syntax::complaint(json) {
+        Some(complaint) if state.error.is_none() => DecodeError::Syntax(complaint),
+        _ => state.failure(&error),
+    })
 }
 
 struct State<'a> {

@@ -15,6 +15,7 @@ mod node;
 mod row;
 mod scalar;
 mod strict;
+mod syntax;
 
 #[cfg(test)]
 pub(crate) mod any;

@@ -1,6 +1,6 @@
 //! From the bytes of a request to an object of its kind.
 
-use api::kinds::{Kind, Subresource};
+use api::kinds::{self, Kind, Subresource};
 use api::schema::{self, DecodeError, Node, Strict};
 use api::status::Status;
 use api::value::text;
@@ -47,6 +47,38 @@ impl Expected {
     fn not_handled(&self, why: &str) -> Status {
         not_handled(self.kind, self.version, why)
     }
+
+    fn refused(&self, error: &DecodeError, body: &[u8]) -> Status {
+        match error {
+            DecodeError::Type(why) => self.not_handled(why),
+            DecodeError::Syntax(_) | DecodeError::Depth => Status::bad_request(format!(
+                "the object provided is unrecognized (must be of type {}): couldn't get version/kind; json parse error: \
+                 {error} ({})",
+                self.kind,
+                summary(body)
+            )),
+        }
+    }
+
+    /// An object that says it is of another kind, which may be one of ours.
+    fn another(&self, api_version: &str, kind: &str) -> Status {
+        let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+        let ours = self.api_version.split_once('/').map_or("core", |(group, _)| group);
+        let package = ours.split('.').next().unwrap_or_default();
+        let why = match kinds::by_kind(group, version, kind) {
+            Some(_) => {
+                format!("converting ({version}.{kind}) to ({package}.{}): unknown conversion", self.kind)
+            }
+            None => format!(
+                "no kind {kind:?} is registered for version {api_version:?} in scheme \
+                 \"pkg/api/legacyscheme/scheme.go:30\""
+            ),
+        };
+        Status::bad_request(format!(
+            "{kind} in version {version:?} cannot be handled as a {}: {why}",
+            self.kind
+        ))
+    }
 }
 
 /// The object in the body, decoded by the schema of `kind`.
@@ -60,7 +92,7 @@ pub(crate) fn object(request: &Request, kind: &'static Kind) -> Result<Sent, Sta
 /// An object of a view, made one of the stored form.
 fn viewed(request: &Request, view: &'static Kind, kind: &'static Kind) -> Result<Sent, Status> {
     let (expected, mut strict) = (Expected::of(view)?, Strict::default());
-    let failed = |error: DecodeError| expected.not_handled(&error.to_string());
+    let failed = |error: DecodeError| expected.refused(&error, &request.body);
     let mut object = match request.content {
         Content::Yaml => yaml(&request.body)?,
         _ => schema::parse(&request.body, &mut strict).map_err(failed)?,
@@ -77,7 +109,7 @@ pub(crate) fn decode(request: &Request, expected: &Expected) -> Result<Sent, Sta
         Content::Yaml => schema::conform(yaml(&request.body)?, expected.node, &mut strict),
         _ => schema::decode(&request.body, expected.node, &mut strict),
     };
-    let mut object = decoded.map_err(|error| expected.not_handled(&error.to_string()))?;
+    let mut object = decoded.map_err(|error| expected.refused(&error, &request.body))?;
     check(expected, &mut object)?;
     Ok(Sent { object, warnings: findings(request, expected.kind, expected.version, strict)? })
 }
@@ -117,8 +149,24 @@ pub(super) fn check_type(kind: &'static Kind, object: &mut Value) -> Result<(), 
     check(&Expected::of(kind)?, object)
 }
 
+/// The beginning of a body, so that its sender knows it again.
+fn summary(body: &[u8]) -> String {
+    const SHOWN: usize = 30;
+    let start = &body[..body.len().min(SHOWN)];
+    let text = match start.first() {
+        None => return "<empty>".into(),
+        Some(b'{') => String::from_utf8_lossy(start).into_owned(),
+        Some(_) => start.iter().map(|byte| format!("{byte:02x}")).collect(),
+    };
+    if body.len() > SHOWN { text + " ..." } else { text }
+}
+
 fn check(expected: &Expected, object: &mut Value) -> Result<(), Status> {
     let api_version = expected.api_version.as_str();
+    let said = [text(object, "apiVersion"), text(object, "kind")];
+    if !said[1].is_empty() && said[1] != expected.kind {
+        return Err(expected.another(if said[0].is_empty() { api_version } else { said[0] }, said[1]));
+    }
     match text(object, "apiVersion") {
         said if said.is_empty() || said == api_version || Some(said) == expected.older => {}
         said => {
@@ -126,10 +174,6 @@ fn check(expected: &Expected, object: &mut Value) -> Result<(), Status> {
                 "the API version in the data ({said}) does not match the expected API version ({api_version})"
             )));
         }
-    }
-    match text(object, "kind") {
-        said if said.is_empty() || said == expected.kind => {}
-        said => return Err(expected.not_handled(&format!("the data is a {said}"))),
     }
     let Some(members) = object.as_object_mut() else {
         return Err(expected.not_handled("the data is not an object"));

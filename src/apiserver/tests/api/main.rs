@@ -14,6 +14,7 @@ use tower::ServiceExt;
 mod access;
 mod admission;
 mod fuzz;
+mod malformed;
 mod nodes;
 mod partial;
 mod protobuf;

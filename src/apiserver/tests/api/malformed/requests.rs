@@ -374,7 +374,7 @@ pub(super) const ROWS: &[Row] = &[
     make(
         r#"{"metadata":{"name":"x","ownerReferences":[{"apiVersion":"v1","kind":"Pod","name":"p"}]}}"#,
         INVALID,
-        "ConfigMap \"x\" is invalid: metadata.ownerReferences[0].uid: Invalid value: \"\": must not be empty",
+        "ConfigMap \"x\" is invalid: metadata.ownerReferences.uid: Invalid value: \"\": must not be empty",
     ),
     make(
         r#"{"metadata":{"name":"x"},"data":{"a/b":"c"}}"#,

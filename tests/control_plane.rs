@@ -150,3 +150,31 @@ fn a_server_ends_when_it_is_told_and_says_what_is_missing() -> Result<()> {
     assert!(joining.stderr.contains("--server is not built yet"), "{joining:?}");
     Ok(())
 }
+
+#[test]
+fn a_stop_waits_for_no_watcher_and_the_audit_log_tells_what_was_asked() -> Result<()> {
+    const LOG: &str = "/var/log/skiff/audit.log";
+    let lab = Lab::new()?;
+    let host = lab.host("a")?;
+    let skiff = host.command(binary("skiff")?.to_string_lossy());
+    let server = skiff.args(["server", "--disable-agent", "--audit-log-path", LOG]).daemon("server")?;
+    server.wait_line(|line| line.ends_with(" ready"), PATIENCE)?;
+    let watcher = kubectl(&host, ["get", "namespaces", "--watch", "-o", "name"])?.daemon("watcher")?;
+    watcher.wait_line(|line| line == "namespace/default", PATIENCE)?;
+    make(&host, "page", &[])?;
+    // A drain that waits for the watcher takes as long as there is, and ends with another code.
+    assert_eq!(server.stop()?.code().context("ended by a signal")?, 0, "{}", server.logs());
+    watcher.stop()?;
+    let log = host.command("cat").arg(LOG).ok()?;
+    let of_admin: Vec<&str> =
+        log.lines().filter(|line| line.contains(r#""username":"system:admin""#)).collect();
+    let told = |words: &[&str]| of_admin.iter().any(|line| words.iter().all(|word| line.contains(word)));
+    let watched = r#""verb":"watch""#;
+    assert!(told(&[watched, "ResponseStarted", "/api/v1/namespaces?"]), "{log}");
+    assert!(told(&[watched, "ResponseComplete"]), "the end of the watch is in the log");
+    assert!(
+        told(&[r#""verb":"create""#, r#""resource":"configmaps""#, r#""name":"page""#, r#""code":201"#]),
+        "{log}"
+    );
+    Ok(())
+}

@@ -7,7 +7,7 @@ use api::value::text;
 use bytes::{Bytes, BytesMut};
 use futures_util::Stream;
 use http::response::Parts;
-use http::{Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
 use jiff::Timestamp;
@@ -41,7 +41,7 @@ pub(crate) async fn gathered(answer: Answer) -> Result<(Parts, Bytes), Status> {
 /// A body that is changed chunk by chunk as it goes out.
 pub(crate) fn changed<E: Into<Cause>>(
     answer: Answer,
-    change: impl Fn(&[u8]) -> Result<Vec<u8>, E> + Send + 'static,
+    mut change: impl FnMut(&[u8]) -> Result<Vec<u8>, E> + Send + 'static,
 ) -> Answer {
     use futures_util::StreamExt;
     let (parts, body) = answer.into_parts();
@@ -55,12 +55,41 @@ pub(crate) fn changed<E: Into<Cause>>(
 pub(crate) fn json(code: StatusCode, body: Body) -> Answer {
     let mut answer = Response::new(body);
     *answer.status_mut() = code;
-    answer.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
+    answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     answer
 }
 
 pub(crate) fn value(code: StatusCode, value: &Value) -> Answer {
     json(code, whole(value.to_string()))
+}
+
+/// A sentence, as Go's `http.Error` sends it.
+pub(crate) fn plain(code: StatusCode, text: impl Into<Bytes>) -> Answer {
+    let mut answer = json(code, whole(text));
+    let headers = answer.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    answer
+}
+
+/// The tag of a document: another one has another.
+pub(crate) fn tag(document: &[u8]) -> String {
+    let hash = ring::digest::digest(&ring::digest::SHA256, document);
+    hash.as_ref().iter().take(16).map(|byte| format!("{byte:02X}")).collect()
+}
+
+/// A document with its tag; nothing but the tag for a client that has it already.
+pub(crate) fn tagged(tag: &str, headers: &HeaderMap, document: impl FnOnce() -> Answer) -> Answer {
+    let quoted = format!("\"{tag}\"");
+    let known = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+    let known = known
+        .flat_map(|value| value.split(','))
+        .any(|known| matches!(known.trim(), "*") || known.trim() == quoted);
+    let mut answer = if known { empty(StatusCode::NOT_MODIFIED) } else { document() };
+    if let Ok(quoted) = HeaderValue::from_str(&quoted) {
+        answer.headers_mut().insert(header::ETAG, quoted);
+    }
+    answer
 }
 
 pub(crate) fn failure(status: &Status) -> Answer {

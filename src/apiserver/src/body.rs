@@ -1,8 +1,9 @@
 //! Bodies as they travel, in both directions.
 
 use bytes::{Buf, Bytes};
+use futures_util::StreamExt;
 use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt, Full};
+use http_body_util::{BodyExt, BodyStream, Full, StreamBody};
 
 pub(crate) type Cause = Box<dyn std::error::Error + Send + Sync>;
 
@@ -35,4 +36,9 @@ pub(crate) fn held(body: Body, kept: impl Send + 'static) -> Body {
         frame
     })
     .boxed_unsync()
+}
+
+/// A body that ends, as if it were complete, when something else does.
+pub(crate) fn until(body: Body, end: impl Future<Output = ()> + Send + 'static) -> Body {
+    StreamBody::new(BodyStream::new(body).take_until(end)).boxed_unsync()
 }

@@ -1,30 +1,87 @@
 //! `/healthz`, `/livez`, `/readyz`: whether the server answers.
 //!
-//! Whoever gets an answer has it: the store was opened before the listener was, and a store that stopped ends the
-//! process. So there is one check, `ping`, and it passes.
+//! Whoever gets an answer knows that the store is open: it was opened before the listener was, and a store that stopped ends the
+//! process. So there are two checks: `ping`, which passes, and for `/readyz` `shutdown`, which fails once the server was asked to
+//! stop and takes nothing new.
+
+use std::collections::BTreeSet;
 
 use api::status::Status;
-use http::{HeaderValue, StatusCode, header};
+use http::StatusCode;
 
 use crate::answer::{self, Answer};
-use crate::body;
+use crate::request::Query;
 
-const CHECKS: [&str; 1] = ["ping"];
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Check {
+    Ping,
+    Shutdown,
+}
 
-pub(crate) fn answer(endpoint: &str, check: Option<&str>, query: &str) -> Result<Answer, Status> {
-    if let Some(check) = check
-        && !CHECKS.contains(&check)
-    {
-        return Err(Status::no_such_resource());
+impl Check {
+    fn of(endpoint: &str) -> &'static [Self] {
+        if endpoint == "readyz" { &[Self::Ping, Self::Shutdown] } else { &[Self::Ping] }
     }
-    let verbose = query.split('&').any(|option| option == "verbose" || option.starts_with("verbose="));
-    let text = match verbose {
-        true => {
-            format!("{}{endpoint} check passed\n", CHECKS.map(|check| format!("[+]{check} ok\n")).concat())
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Ping => "ping",
+            Self::Shutdown => "shutdown",
         }
-        false => "ok".to_string(),
-    };
-    let mut answer = answer::json(StatusCode::OK, body::whole(text));
-    answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-    Ok(answer)
+    }
+
+    /// Why it fails.
+    fn problem(self, leaving: bool) -> Option<&'static str> {
+        (self == Self::Shutdown && leaving).then_some("process is shutting down")
+    }
+}
+
+/// The answer of an endpoint, or of one of its checks; none if there is no such check.
+pub(crate) fn answer(
+    endpoint: &str,
+    check: Option<&str>,
+    query: &Query,
+    leaving: bool,
+) -> Result<Option<Answer>, Status> {
+    let checks = Check::of(endpoint);
+    let Some(name) = check else { return Ok(Some(of_all(endpoint, checks, query, leaving))) };
+    let known = checks.iter().find(|known| known.name() == name);
+    Ok(known.map(|check| match check.problem(leaving) {
+        None => answer::plain(StatusCode::OK, "ok"),
+        Some(problem) => {
+            let text = format!("internal server error: {problem}\n");
+            answer::plain(StatusCode::INTERNAL_SERVER_ERROR, text)
+        }
+    }))
+}
+
+fn of_all(endpoint: &str, checks: &[Check], query: &Query, leaving: bool) -> Answer {
+    let excluded = query.pairs().filter(|(name, _)| *name == "exclude");
+    let mut excluded: BTreeSet<&str> = excluded.map(|(_, value)| value).collect();
+    let (mut text, mut failed) = (String::new(), false);
+    for check in checks {
+        let name = check.name();
+        text.push_str(&match check.problem(leaving) {
+            _ if excluded.remove(name) => format!("[+]{name} excluded: ok\n"),
+            None => format!("[+]{name} ok\n"),
+            // Strangers may ask: they learn that, and not why.
+            Some(_) => {
+                failed = true;
+                format!("[-]{name} failed: reason withheld\n")
+            }
+        });
+    }
+    if !excluded.is_empty() {
+        let names: Vec<String> = excluded.iter().map(|name| format!("{name:?}")).collect();
+        let names = names.join(",");
+        text.push_str(&format!("warn: some health checks cannot be excluded: no matches for {names}\n"));
+    }
+    let verbose = query.pairs().any(|(name, _)| name == "verbose");
+    match (failed, verbose) {
+        (true, _) => {
+            answer::plain(StatusCode::INTERNAL_SERVER_ERROR, format!("{text}{endpoint} check failed\n"))
+        }
+        (false, true) => answer::plain(StatusCode::OK, format!("{text}{endpoint} check passed\n")),
+        (false, false) => answer::plain(StatusCode::OK, "ok"),
+    }
 }

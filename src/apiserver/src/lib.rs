@@ -10,19 +10,23 @@
 
 mod admit;
 mod answer;
+mod audit;
 mod authenticate;
 mod authorize;
 mod body;
 mod certificates;
+mod compress;
 mod discovery;
 mod form;
 mod health;
 mod impersonate;
 mod issuer;
+mod load;
 mod metrics;
 mod nodes;
 mod object;
 mod openapi;
+mod paths;
 mod random;
 mod request;
 mod review;
@@ -34,6 +38,7 @@ mod verb;
 mod version;
 mod view;
 
+pub use audit::{Audit, AuditConfig, AuditError};
 pub use body::{Body, Broken};
 pub use issuer::Issuer;
 pub use server::ApiServer;

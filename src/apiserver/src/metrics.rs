@@ -14,6 +14,7 @@ use http::{HeaderValue, StatusCode, header};
 use store::Store;
 
 use crate::answer::{self, Answer};
+use crate::audit::Audit;
 use crate::body;
 use crate::object::stored;
 use crate::request::Request;
@@ -117,10 +118,11 @@ impl Metrics {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn answer(&self, store: &Store) -> Answer {
+    pub(crate) fn answer(&self, store: &Store, audit: Option<&Audit>) -> Answer {
         let mut text = String::with_capacity(16 * 1024);
         self.series().write(&mut text);
         write_objects(store, &mut text);
+        audit.into_iter().for_each(|audit| write_audit(audit, &mut text));
         process::write(&mut text);
         let mut answer = answer::json(StatusCode::OK, body::whole(text));
         let form = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
@@ -230,6 +232,14 @@ fn write_objects(store: &Store, out: &mut String) {
             line(out, "apiserver_storage_objects", &labels, &count);
         }
     }
+}
+
+fn write_audit(audit: &Audit, out: &mut String) {
+    let (events, lost) = audit.counts();
+    head(out, "apiserver_audit_event_total", "counter", "Audit events that were made.");
+    line(out, "apiserver_audit_event_total", "", &events);
+    head(out, "apiserver_audit_error_total", "counter", "Audit events that are not in the log.");
+    line(out, "apiserver_audit_error_total", "plugin=\"log\"", &lost);
 }
 
 fn head(out: &mut String, name: &str, kind: &str, help: &str) {

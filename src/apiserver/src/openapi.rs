@@ -6,17 +6,20 @@
 use api::openapi::{self, Resource};
 use api::status::Status;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
+use jiff::fmt::rfc2822::DateTimePrinter;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::answer::{self, Answer};
 use crate::body;
+use crate::request::Query;
 
 const PROTOBUF: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
 
-pub(crate) fn answer(path: &[String], query: &str, headers: &HeaderMap) -> Result<Answer, Status> {
+pub(crate) fn answer(path: &[String], query: &Query, headers: &HeaderMap) -> Result<Answer, Status> {
     let words: Vec<&str> = path.iter().map(String::as_str).collect();
     match &words[..] {
-        ["v3"] => Ok(answer::value(StatusCode::OK, &openapi::index(&resources()))),
-        ["v3", root @ ..] => group(&root.join("/"), query),
+        ["v3"] => Ok(index(headers)),
+        ["v3", root @ ..] => group(&root.join("/"), query, headers),
         ["v2"] => Ok(whole(headers)),
         _ => Err(Status::no_such_resource()),
     }
@@ -26,31 +29,64 @@ fn resources() -> Vec<Resource<'static>> {
     api::kinds::all().filter_map(Resource::of).collect()
 }
 
-fn group(root: &str, query: &str) -> Result<Answer, Status> {
-    let resources: Vec<_> = resources().into_iter().filter(|resource| resource.root() == root).collect();
+fn index(headers: &HeaderMap) -> Answer {
+    let index = openapi::index(&resources()).to_string();
+    answer::tagged(&answer::tag(index.as_bytes()), headers, || {
+        answer::json(StatusCode::OK, body::whole(index))
+    })
+}
+
+fn group(root: &str, query: &Query, headers: &HeaderMap) -> Result<Answer, Status> {
+    let mut resources = resources();
+    // As in the index: one for all.
+    let hash = openapi::hash(&resources);
+    resources.retain(|resource| resource.root() == root);
     if resources.is_empty() {
         return Err(Status::no_such_resource());
     }
-    let hash = openapi::hash(&resources);
-    let mut answer = answer::json(StatusCode::OK, body::whole(openapi::v3(&resources)));
-    // An address that names the hash names a document that never changes.
-    if query.split('&').any(|option| option.strip_prefix("hash=") == Some(&hash)) {
-        let forever = HeaderValue::from_static("public, immutable");
-        answer.headers_mut().insert(header::CACHE_CONTROL, forever);
+    let named = query.text("hash");
+    // An address that names a hash names a document that never changes: another document has another address.
+    if named.is_some_and(|named| named != hash) {
+        return Ok(moved(&format!("/openapi/v3/{root}?hash={hash}")));
     }
-    if let Ok(tag) = HeaderValue::from_str(&format!("\"{hash}\"")) {
-        answer.headers_mut().insert(header::ETAG, tag);
+    let mut answer =
+        answer::tagged(&hash, headers, || answer::json(StatusCode::OK, body::whole(openapi::v3(&resources))));
+    if named.is_some() {
+        let headers = answer.headers_mut();
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, immutable"));
+        headers.insert(header::VARY, HeaderValue::from_static("Accept"));
+        headers.extend(in_a_year().map(|expires| (header::EXPIRES, expires)));
     }
     Ok(answer)
 }
 
+fn moved(address: &str) -> Answer {
+    let mut answer = answer::empty(StatusCode::MOVED_PERMANENTLY);
+    if let Ok(address) = HeaderValue::from_str(address) {
+        answer.headers_mut().insert(header::LOCATION, address);
+    }
+    answer
+}
+
+/// The longest that HTTP knows.
+fn in_a_year() -> Option<HeaderValue> {
+    let then = Timestamp::now().checked_add(SignedDuration::from_hours(365 * 24)).ok()?;
+    let text = DateTimePrinter::new().timestamp_to_rfc9110_string(&then).ok()?;
+    HeaderValue::from_str(&text).ok()
+}
+
 fn whole(headers: &HeaderMap) -> Answer {
     let accepted = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    // kubectl 1.20 asks for it by an older name, with an `@`, and takes this one.
-    if !accepted.contains("protobuf") {
-        return answer::json(StatusCode::OK, body::whole(openapi::v2(&resources())));
-    }
-    let mut answer = answer::json(StatusCode::OK, body::whole(openapi::v2_protobuf(&resources())));
-    answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(PROTOBUF));
+    let resources = resources();
+    let mut answer = answer::tagged(&openapi::hash(&resources), headers, || {
+        // kubectl 1.20 asks for it by an older name, with an `@`, and takes this one.
+        if !accepted.contains("protobuf") {
+            return answer::json(StatusCode::OK, body::whole(openapi::v2(&resources)));
+        }
+        let mut answer = answer::json(StatusCode::OK, body::whole(openapi::v2_protobuf(&resources)));
+        answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(PROTOBUF));
+        answer
+    });
+    answer.headers_mut().insert(header::VARY, HeaderValue::from_static("Accept"));
     answer
 }

@@ -10,29 +10,41 @@ use api::selector::FieldSelector;
 use api::status::{self, Status};
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderMap, Method, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use store::Store;
 use task::Carrier;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 use tower::Service;
 use tracing::debug;
 use transport::tunnel::Tunnels;
 
 use crate::answer::{self, Answer};
+use crate::audit::{Asker, Audit, Record};
 use crate::authenticate::Authenticator;
 use crate::authorize::{Access, Attempt, Authorizer};
-use crate::body::{Body, Incoming};
+use crate::body::{self, Body, Incoming};
 use crate::certificates::Certificates;
 use crate::form::{self, Form};
 use crate::issuer::Issuer;
+use crate::load::{Bodies, Turns};
 use crate::metrics::{Call, Metrics};
 use crate::nodes::{self, Nodes};
-use crate::request::{Accept, Content, Query, Request, Target};
+use crate::request::options;
+use crate::request::{self, Accept, Content, Envelope, Offer, Query, Request, Target};
 use crate::user::User;
-use crate::{discovery, health, impersonate, openapi, review, subresource, verb, version, view};
+use crate::{
+    compress, discovery, health, impersonate, openapi, paths, review, subresource, verb, version, view,
+};
 
 /// The largest body that is read, as upstream.
 const LARGEST_BODY: usize = 3 << 20;
+
+/// What changes must not be answered from a copy.
+const NOT_KEPT: HeaderValue = HeaderValue::from_static("no-cache, private");
+
+const AUDIT_ID: HeaderName = HeaderName::from_static("audit-id");
 
 /// The API server over a store. A `tower` service, for the listener and for the components of this process alike.
 #[derive(Clone, Debug)]
@@ -47,10 +59,19 @@ struct Shared {
     tunnels: Tunnels,
     streams: Carrier,
     metrics: Arc<Metrics>,
+    turns: Arc<Turns>,
+    bodies: Bodies,
+    leaving: CancellationToken,
+    audit: Option<Audit>,
 }
 
 impl ApiServer {
     pub fn new(store: Store, issuer: Issuer) -> Self {
+        Self::audited(store, issuer, None)
+    }
+
+    /// One that keeps a log of what is asked.
+    pub fn audited(store: Store, issuer: Issuer, audit: Option<Audit>) -> Self {
         let issuer = Arc::new(issuer);
         Self(Arc::new(Shared {
             authenticator: Authenticator {
@@ -63,6 +84,10 @@ impl ApiServer {
             tunnels: Tunnels::default(),
             streams: Carrier::default(),
             metrics: Arc::default(),
+            turns: Turns::new(),
+            bodies: Bodies::default(),
+            leaving: CancellationToken::new(),
+            audit,
             store,
         }))
     }
@@ -85,32 +110,90 @@ impl ApiServer {
         self.0.authorizer.read_again();
     }
 
+    /// From here on the server is not ready, and the streams of clients elsewhere end: it is about to stop.
+    pub fn leave(&self) {
+        self.0.leaving.cancel();
+    }
+
+    /// Waits until the audit log holds what was asked so far.
+    pub async fn finish_audit(&self) {
+        if let Some(audit) = &self.0.audit {
+            audit.flush().await;
+        }
+    }
+
     async fn answer<B: Incoming>(&self, request: http::Request<B>) -> Answer {
-        let (method, uri) = (request.method().clone(), request.uri().clone());
-        let form = Form::of(request.headers());
-        match self.0.handle(request).await {
-            Ok(answer) => answer,
+        let (parts, body) = request.into_parts();
+        let (envelope, id) = (Envelope::of(&parts), audit_id(&parts.headers));
+        let (form, outside, is_long) = (envelope.form, envelope.outside, envelope.is_long());
+        let record = self.0.audit.as_ref().map(|audit| Record::begin(audit, &id, &parts, &envelope));
+        let reads_gzip = compress::is_wanted(&parts.headers);
+        let mut asker = Asker::default();
+        let noted = record.as_ref().map(|_| &mut asker);
+        let (mut answer, refused) = match self.0.in_time(parts, body, envelope, noted).await {
+            Ok(answer) => (answer, None),
             Err(status) => {
-                debug!(%method, %uri, code = status.code, message = status.message, "refused");
-                form.whole(answer::failure(&status)).await
+                debug!(audit = id, code = status.code, message = status.message, "refused");
+                (form.whole(answer::failure(&status)).await, Some(status))
             }
+        };
+        let headers = answer.headers_mut();
+        headers.entry(header::CACHE_CONTROL).or_insert(NOT_KEPT);
+        headers.extend(HeaderValue::from_str(&id).ok().map(|id| (AUDIT_ID, id)));
+        let answer = match (is_long, outside) {
+            (true, true) => answer.map(|body| body::until(body, self.0.leaving.clone().cancelled_owned())),
+            (true, false) => answer,
+            (false, _) if reads_gzip => compress::compressed(answer).await,
+            (false, _) => answer,
+        };
+        match record {
+            Some(record) => record.answered(answer, refused.as_ref(), asker, is_long),
+            None => answer,
         }
     }
 }
 
 impl Shared {
-    async fn handle<B: Incoming>(&self, request: http::Request<B>) -> Result<Answer, Status> {
-        let (parts, body) = request.into_parts();
-        let target = Target::of(parts.uri.path());
+    /// The answer, in the time that the client and the server have for it.
+    async fn in_time<B: Incoming>(
+        &self,
+        parts: Parts,
+        body: B,
+        envelope: Envelope,
+        asker: Option<&mut Asker>,
+    ) -> Result<Answer, Status> {
+        let limit = envelope.time_limit()?;
+        let work = self.handle(parts, body, envelope, asker);
+        let Some(limit) = limit else { return work.await };
+        let late = || Status::timeout("request did not complete within the allotted timeout", 0);
+        timeout(limit, work).await.unwrap_or_else(|_| Err(late()))
+    }
+
+    async fn handle<B: Incoming>(
+        &self,
+        parts: Parts,
+        body: B,
+        envelope: Envelope,
+        mut asker: Option<&mut Asker>,
+    ) -> Result<Answer, Status> {
+        let Envelope { target, query, outside, form, .. } = envelope;
+        let query = query?;
         // Whoever can connect may ask whether we live: probes have no credentials.
         if let Target::Health { endpoint, check } = &target {
-            return health::answer(endpoint, check.as_deref(), parts.uri.query().unwrap_or_default());
+            let answer = health::answer(endpoint, check.as_deref(), &query, self.leaving.is_cancelled())?;
+            return Ok(answer.unwrap_or_else(no_such_page));
         }
         let user = self.authenticator.user(&parts.extensions, &parts.headers)?;
+        if let Some(asker) = asker.as_deref_mut() {
+            asker.user = Some(user.clone());
+        }
         let user = impersonate::user(user, &parts.headers, &self.authorizer)?;
+        if let Some(asker) = asker.as_deref_mut() {
+            asker.acts_as = Some(user.clone()).filter(|user| asker.user.as_ref() != Some(user));
+        }
         let Target::Resource(resource) = target else {
             self.check(&user, &Attempt::Path { verb: path_verb(&parts.method), path: parts.uri.path() })?;
-            return self.describe(&target, &parts);
+            return Ok(form.whole(self.describe(&target, &query, &parts)?).await);
         };
         if nodes::answers(&resource) {
             let nodes = Nodes {
@@ -122,9 +205,10 @@ impl Shared {
             return nodes.answer(parts, body, resource, &user).await;
         }
         let protobuf = || form::has_protobuf(resource.kind);
-        let (accept, form) = Accept::of(&parts.headers, protobuf)?;
+        let watch = request::is_watch(&parts.method, &resource, &query);
+        let (accept, form) = Accept::of(&parts.headers, Offer { kind: Some(resource.kind), watch })?;
+        let form = form.for_reader(&parts.headers, parts.uri.query().unwrap_or_default());
         let (content, sent) = Content::of(&parts.method, &parts.headers, protobuf)?;
-        let query = Query::parse(parts.uri.query().unwrap_or_default())?;
         let request = Request {
             accept: accept.carrying(&query)?,
             content,
@@ -138,7 +222,7 @@ impl Shared {
             rights: self.authorizer.clone(),
         };
         let running = self.metrics.begin(Call::of(&request));
-        match self.serve(request, body, sent, form).await {
+        match self.serve(request, body, outside, sent, form, asker).await {
             Ok(answer) => Ok(running.done(answer)),
             Err(status) => {
                 running.failed(status.code);
@@ -152,11 +236,31 @@ impl Shared {
         &self,
         request: Request,
         body: B,
+        outside: bool,
         sent: Form,
         form: Form,
+        asker: Option<&mut Asker>,
     ) -> Result<Answer, Status> {
         self.check(&request.user, &attempt(&request, &request.query.selection()?.fields))?;
+        if !request.is_method_of_path() {
+            return Err(Status::method_not_allowed());
+        }
+        options::check(&request)?;
+        let size = body.size_hint();
+        if size.lower() > LARGEST_BODY as u64 {
+            return Err(too_large());
+        }
+        let size = size.upper().unwrap_or(LARGEST_BODY as u64);
+        let _room = if outside { self.bodies.room(size).await } else { None };
         let body = sent.read(request.kind(), read(body).await?)?;
+        // Not before the body is there: who sends slowly must not hold a place for that.
+        let _place = match outside && request.verb() != "watch" {
+            true => Some(self.turns.take(&request.user.name).await?),
+            false => None,
+        };
+        if let Some(asker) = asker.filter(|_| request.verb() == "create") {
+            asker.name = name_in(&body);
+        }
         let asked = request.kind();
         let request = Request { body, ..request }.of_stored()?;
         let (watch, view) = (request.verb() == "watch", request.view);
@@ -236,21 +340,23 @@ impl Shared {
     }
 
     /// What is told about the server rather than about objects.
-    fn describe(&self, target: &Target, parts: &Parts) -> Result<Answer, Status> {
-        let value = match target {
-            Target::Discovery(what) => discovery::answer(what)?,
-            Target::Version => version::answer(),
-            Target::Metrics => return Ok(self.metrics.answer(&self.store)),
-            Target::Issuer(document) => self.issuer.tell(*document),
-            Target::OpenApi(path) => {
-                return openapi::answer(path, parts.uri.query().unwrap_or_default(), &parts.headers);
-            }
-            _ => return Err(Status::no_such_resource()),
-        };
-        if parts.method != Method::GET && parts.method != Method::HEAD {
+    fn describe(&self, target: &Target, query: &Query, parts: &Parts) -> Result<Answer, Status> {
+        let read_only = matches!(target, Target::Discovery(_) | Target::Version | Target::Issuer(_));
+        if read_only && parts.method != Method::GET {
             return Err(Status::method_not_allowed());
         }
-        Ok(answer::value(StatusCode::OK, &value))
+        match target {
+            Target::Discovery(what) => {
+                Ok(discovery::answer(what, &parts.headers).unwrap_or_else(no_such_page))
+            }
+            Target::Version => Ok(answer::value(StatusCode::OK, &version::answer())),
+            Target::Metrics => Ok(self.metrics.answer(&self.store, self.audit.as_ref())),
+            Target::Issuer(document) => Ok(answer::value(StatusCode::OK, &self.issuer.tell(*document))),
+            Target::OpenApi(path) => openapi::answer(path, query, &parts.headers),
+            Target::Root => Ok(answer::value(StatusCode::OK, &paths::answer())),
+            Target::Nothing => Err(Status::no_such_resource()),
+            Target::Unknown | Target::Resource(_) | Target::Health { .. } => Ok(no_such_page()),
+        }
     }
 
     fn allowed_by_kind(&self, request: &Request, verb: &str) -> Result<(), Status> {
@@ -264,11 +370,35 @@ impl Shared {
     }
 }
 
+/// What Go answers where nothing is served.
+fn no_such_page() -> Answer {
+    answer::plain(StatusCode::NOT_FOUND, "404 page not found\n")
+}
+
 /// `kubectl/v1.36.0 (linux/amd64)` is the program `kubectl`.
 fn program(headers: &HeaderMap) -> String {
     let agent = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
     let name: String = agent.split('/').next().unwrap_or_default().chars().take(128).collect();
     if name.is_empty() { "unknown".into() } else { name }
+}
+
+/// The name that a client gives to a new object, where that is JSON.
+fn name_in(body: &Bytes) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    struct Named {
+        metadata: Name,
+    }
+    #[derive(serde::Deserialize)]
+    struct Name {
+        name: Option<String>,
+    }
+    serde_json::from_slice(body).ok().and_then(|named: Named| named.metadata.name)
+}
+
+/// By which the log and the answer name a request: what its client says, or what nobody else has.
+fn audit_id(headers: &HeaderMap) -> String {
+    let said = headers.get(AUDIT_ID).and_then(|id| id.to_str().ok());
+    said.filter(|id| (1..=64).contains(&id.len())).map_or_else(verb::uid, Into::into)
 }
 
 fn attempt<'a>(request: &'a Request, selected: &'a FieldSelector) -> Attempt<'a> {
@@ -298,12 +428,14 @@ fn path_verb(method: &Method) -> &'static str {
     }
 }
 
+fn too_large() -> Status {
+    Status::request_entity_too_large(&format!("limit is {LARGEST_BODY}"))
+}
+
 async fn read<B: Incoming>(body: B) -> Result<Bytes, Status> {
     match Limited::new(body, LARGEST_BODY).collect().await {
         Ok(body) => Ok(body.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => {
-            Err(Status::request_entity_too_large(&format!("limit is {LARGEST_BODY}")))
-        }
+        Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
         Err(error) => Err(Status::bad_request(format!("the body of the request broke off: {error}"))),
     }
 }

@@ -444,6 +444,23 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_server_that_was_restored_to_an_older_state_is_asked_for_all_of_it() {
+        let ahead = r#"{"kind":"Status","status":"Failure","code":504,"reason":"Timeout",
+            "details":{"causes":[{"reason":"ResourceVersionTooLarge"}]}}"#;
+        let script = Script::start(&[
+            ("limit=500", 200, list(50, "", &[object("a", 40)])),
+            ("resourceVersion=50", 504, ahead.to_string()),
+            ("limit=500", 200, list(20, "", &[object("b", 10)])),
+        ]);
+        let mut changes = script.cache.changes();
+        script.answer(1);
+        assert_eq!(next(&mut changes).await, "resync");
+        script.answer(2);
+        assert_eq!(next(&mut changes).await, "-a@40");
+        assert_eq!(next(&mut changes).await, "+b@10");
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_server_that_fails_is_asked_again_and_what_is_known_stays() {
         let script = Script::start(&[
             ("limit=500", 503, "no".to_string()),

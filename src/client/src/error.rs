@@ -81,18 +81,22 @@ impl Error {
         self.reason() == Some("AlreadyExists")
     }
 
-    /// The revision asked for is no longer known: list again.
+    /// The revision asked for is no longer known, or not yet, because the server was restored to an older state: list again.
     pub fn is_expired(&self) -> bool {
-        self.code() == Some(410)
+        self.code() == Some(410) || self.is_caused_by("ResourceVersionTooLarge")
     }
 
     /// The namespace is being deleted and takes nothing new: not worth a retry.
     pub fn is_namespace_terminating(&self) -> bool {
+        self.is_caused_by("NamespaceTerminating")
+    }
+
+    fn is_caused_by(&self, reason: &str) -> bool {
         let Self::Status(status) = self else {
             return false;
         };
         let causes =
             status.details.as_ref().and_then(|details| details.causes.as_deref()).unwrap_or_default();
-        causes.iter().any(|cause| cause.reason.as_deref() == Some("NamespaceTerminating"))
+        causes.iter().any(|cause| cause.reason.as_deref() == Some(reason))
     }
 }

@@ -11,6 +11,7 @@
 //! A peer that vanishes (a plug pulled, a cable cut) is noticed by the kernel's TCP keep-alive: no timer of ours wakes the
 //! process for it.
 
+mod activity;
 mod channel;
 mod connector;
 mod dial;

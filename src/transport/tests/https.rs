@@ -168,3 +168,25 @@ async fn noise_on_the_port_harms_nobody() {
     }
     assert!(send(&server.client(None), server.request("/who")).await.is_ok());
 }
+
+#[tokio::test]
+async fn a_drain_waits_for_answers_and_not_for_idle_connections() {
+    let server = Server::start(Duration::from_secs(600)).await;
+    let client = server.client(None);
+    assert!(send(&client, server.request("/who")).await.is_ok());
+    server.stop.send(()).unwrap();
+    server.serving.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_head_that_is_too_large_is_refused_and_the_server_goes_on() {
+    let server = Server::start(Duration::ZERO).await;
+    let mut request = server.request("/who");
+    request.headers_mut().insert("x-large", "x".repeat(128 * 1024).parse().unwrap());
+    let refused = send(&server.client(None), request).await;
+    assert!(
+        refused.as_ref().is_err() || refused.as_ref().is_ok_and(|text| !text.contains("HTTP")),
+        "{refused:?}"
+    );
+    assert!(send(&server.client(None), server.request("/who")).await.is_ok());
+}

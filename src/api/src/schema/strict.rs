@@ -23,6 +23,11 @@ impl Strict {
         self.findings
     }
 
+    /// What a reader of another form found, in its words.
+    pub fn found(&mut self, finding: String) {
+        self.add(finding);
+    }
+
     pub(super) fn unknown(&mut self, at: Path<'_, '_>) {
         self.add(format!("unknown field \"{at}\""));
     }

@@ -16,6 +16,14 @@ pub struct Status {
     pub reason: &'static str,
     pub message: String,
     pub details: Details,
+    /// How a list that cannot be continued as it was goes on.
+    pub list: Option<Box<ListMeta>>,
+}
+
+/// The metadata of a failure that is about a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListMeta {
+    pub continue_token: String,
 }
 
 /// What the failure is about.
@@ -56,7 +64,7 @@ impl std::fmt::Display for Resource<'_> {
 
 impl Status {
     fn new(code: u16, reason: &'static str, message: impl Into<String>) -> Self {
-        Self { code, reason, message: message.into(), details: Details::default() }
+        Self { code, reason, message: message.into(), details: Details::default(), list: None }
     }
 
     fn about(mut self, resource: Resource<'_>, name: &str) -> Self {
@@ -85,6 +93,9 @@ impl Status {
         let mut status = json!({
             "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": self.message,
         });
+        if let Some(list) = &self.list {
+            status["metadata"]["continue"] = list.continue_token.as_str().into();
+        }
         if !self.reason.is_empty() {
             status["reason"] = self.reason.into();
         }

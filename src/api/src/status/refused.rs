@@ -1,6 +1,6 @@
 //! Failures that depend on who asks, on what is stored, or on the state of the server.
 
-use super::{Resource, Status};
+use super::{ListMeta, Resource, Status};
 
 impl Status {
     pub fn unauthorized() -> Self {
@@ -61,6 +61,18 @@ impl Status {
         Self::new(410, "Expired", message)
     }
 
+    /// 410 for a continue token whose moment is no longer known, with one that goes on in the present.
+    pub fn continue_expired(token: &str) -> Self {
+        let mut status = Self::expired(
+            "The provided continue parameter is too old to display a consistent list result. You can start a new list \
+             without the continue parameter, or use the continue token in this response to retrieve the remainder of the \
+             results. Continuing with the provided token results in an inconsistent list - objects that were created, \
+             modified, or deleted between the time the first chunk was returned and now may show up in the list.",
+        );
+        status.list = Some(Box::new(ListMeta { continue_token: token.to_owned() }));
+        status
+    }
+
     pub fn too_many_requests(message: &str, retry_after_seconds: u32) -> Self {
         Self::new(429, "TooManyRequests", message).retry_after(retry_after_seconds)
     }
@@ -86,6 +98,12 @@ impl Status {
     /// The operation took longer than it may.
     pub fn timeout(message: &str, retry_after_seconds: u32) -> Self {
         Self::new(504, "Timeout", format!("Timeout: {message}")).retry_after(retry_after_seconds)
+    }
+
+    /// A revision that is still to come; or one of another cluster, which never will.
+    pub fn too_large_resource_version(wanted: u64, current: u64) -> Self {
+        let message = format!("Too large resource version: {wanted}, current: {current}");
+        Self::timeout(&message, 1).caused("ResourceVersionTooLarge", "Too large resource version", "")
     }
 
     /// The server is not ready to answer for this resource yet.

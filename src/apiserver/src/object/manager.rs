@@ -3,14 +3,10 @@
 use api::apply::{self, Set, Write};
 use api::kinds::{Kind, Part};
 use api::schema::Node;
-use api::status::Status;
 use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::request::Request;
-
-/// Longest manager name, as upstream.
-const LONGEST: usize = 128;
 
 /// The writer of one request, and the part of the object it writes to.
 #[derive(Debug)]
@@ -25,15 +21,10 @@ pub(crate) struct Manager {
 
 impl Manager {
     /// The manager that the request names, or its program's name.
-    pub(crate) fn of(request: &Request, part: Part, node: Node<'static>) -> Result<Self, Status> {
+    pub(crate) fn of(request: &Request, part: Part, node: Node<'static>) -> Self {
         let named = request.query.text("fieldManager").unwrap_or(&request.program);
-        if named.chars().count() > LONGEST || named.chars().any(char::is_control) {
-            return Err(Status::bad_request(format!(
-                "fieldManager: Invalid value: {named:?}: must be at most {LONGEST} printable characters"
-            )));
-        }
         let now = Timestamp::from_second(Timestamp::now().as_second()).unwrap_or_default();
-        Ok(Self {
+        Self {
             name: named.into(),
             version: request.kind().api_version(),
             subresource: match part {
@@ -44,7 +35,7 @@ impl Manager {
             now: now.to_string(),
             reset: reset(request.kind(), part),
             node,
-        })
+        }
     }
 
     /// Notes who owns the fields in which `object` differs from `live`.

@@ -3,7 +3,7 @@
 use api::status::Status;
 use http::{HeaderMap, Method, header};
 
-use crate::form::{Form, PROTOBUF};
+use crate::form::{Form, PROTOBUF, YAML};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Content {
@@ -13,9 +13,11 @@ pub(crate) enum Content {
     MergePatch,
     StrategicPatch,
     ApplyPatch,
+    /// What nobody here reads. A delete comes with whatever its client says of everything, mostly without a body.
+    Foreign,
 }
 
-const OBJECTS: [&str; 3] = ["application/json", "application/yaml", PROTOBUF];
+const OBJECTS: [&str; 3] = ["application/json", YAML, PROTOBUF];
 const PATCHES: [&str; 4] = [
     "application/json-patch+json",
     "application/merge-patch+json",
@@ -32,22 +34,24 @@ impl Content {
     ) -> Result<(Self, Form), Status> {
         let said =
             headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let media_type = said.split(';').next().unwrap_or_default().trim();
+        let media_type = said.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         let patch = method == Method::PATCH;
-        let content = match media_type {
+        let content = match media_type.as_str() {
             "application/json-patch+json" if patch => Self::JsonPatch,
             "application/merge-patch+json" if patch => Self::MergePatch,
             "application/strategic-merge-patch+json" if patch => Self::StrategicPatch,
             "application/apply-patch+yaml" if patch => Self::ApplyPatch,
             _ if patch => return Err(Status::unsupported_media_type(&PATCHES)),
             "" | "application/json" => Self::Json,
-            "application/yaml" => Self::Yaml,
+            YAML => Self::Yaml,
             PROTOBUF if protobuf() => return Ok((Self::Json, Form::Protobuf)),
-            // A delete or a get may come with whatever its client sends for everything.
-            _ if method == Method::GET || method == Method::HEAD => Self::Json,
-            _ if protobuf() => return Err(Status::unsupported_media_type(&OBJECTS)),
-            _ => return Err(Status::unsupported_media_type(&OBJECTS[..2])),
+            _ if [Method::GET, Method::HEAD, Method::DELETE].contains(method) => Self::Foreign,
+            _ => return Err(Self::unsupported(protobuf())),
         };
         Ok((content, Form::Json))
+    }
+
+    pub(crate) fn unsupported(protobuf: bool) -> Status {
+        Status::unsupported_media_type(if protobuf { &OBJECTS } else { &OBJECTS[..2] })
     }
 }

@@ -2,6 +2,9 @@
 
 pub(crate) mod accept;
 pub(crate) mod content;
+pub(crate) mod duration;
+mod envelope;
+pub(crate) mod options;
 pub(crate) mod query;
 pub(crate) mod target;
 
@@ -12,8 +15,9 @@ use api::status::{self, Status};
 use bytes::Bytes;
 use http::Method;
 
-pub(crate) use self::accept::{Accept, RowObject};
+pub(crate) use self::accept::{Accept, Offer, RowObject};
 pub(crate) use self::content::Content;
+pub(crate) use self::envelope::Envelope;
 pub(crate) use self::query::Query;
 pub(crate) use self::target::{Resource, Target};
 use crate::authorize::{Access, Attempt, Authorizer};
@@ -35,6 +39,27 @@ pub(crate) struct Request {
     pub(crate) program: String,
     /// What else the user may do.
     pub(crate) rights: Arc<Authorizer>,
+}
+
+/// Whether a request asks for what happens, rather than for what is.
+pub(crate) fn is_watch(method: &Method, resource: &Resource, query: &Query) -> bool {
+    matches!(*method, Method::GET | Method::HEAD) && resource.name.is_none() && query.flag("watch")
+}
+
+/// The verb that access rights know a request by.
+pub(crate) fn verb(method: &Method, resource: &Resource, query: &Query) -> &'static str {
+    let named = resource.name.is_some();
+    match *method {
+        _ if is_watch(method, resource, query) => "watch",
+        Method::GET | Method::HEAD if named => "get",
+        Method::GET | Method::HEAD => "list",
+        Method::POST => "create",
+        Method::PUT => "update",
+        Method::PATCH => "patch",
+        Method::DELETE if named => "delete",
+        Method::DELETE => "deletecollection",
+        _ => "",
+    }
 }
 
 impl Request {
@@ -70,17 +95,17 @@ impl Request {
 
     /// The verb that access rights know it by.
     pub(crate) fn verb(&self) -> &'static str {
-        let named = self.resource.name.is_some();
+        verb(&self.method, &self.resource, &self.query)
+    }
+
+    /// Whether there is such a method on such a path. As upstream, objects are read with GET alone.
+    pub(crate) fn is_method_of_path(&self) -> bool {
+        let (named, below) = (self.resource.name.is_some(), self.resource.subresource.is_some());
         match self.method {
-            Method::GET | Method::HEAD if !named && self.query.flag("watch") => "watch",
-            Method::GET | Method::HEAD if named => "get",
-            Method::GET | Method::HEAD => "list",
-            Method::POST => "create",
-            Method::PUT => "update",
-            Method::PATCH => "patch",
-            Method::DELETE if named => "delete",
-            Method::DELETE => "deletecollection",
-            _ => "",
+            Method::GET | Method::DELETE => true,
+            Method::PUT | Method::PATCH => named,
+            Method::POST => !named || below,
+            _ => false,
         }
     }
 

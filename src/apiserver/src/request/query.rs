@@ -1,8 +1,11 @@
 //! The options after the question mark, read once and checked.
 
-use api::selector::{FieldSelector, LabelSelector};
+use std::num::{IntErrorKind, ParseIntError};
+
+use api::selector::{FieldSelector, FieldSelectorError, LabelSelector};
 use api::status::Status;
 use percent_encoding::percent_decode_str;
+use store::Revision;
 
 /// The options of every verb; each reads those it knows.
 #[derive(Clone, Debug, Default)]
@@ -52,13 +55,20 @@ impl Query {
         found.is_some_and(|(_, value)| !matches!(value.to_ascii_lowercase().as_str(), "false" | "0"))
     }
 
-    pub(crate) fn number<T: std::str::FromStr>(&self, name: &str) -> Result<Option<T>, Status> {
-        let parsed = self.text(name).map(|text| {
-            let wrong =
-                || Status::bad_request(format!("invalid value {text:?} of {name}: a number is expected"));
-            text.parse().map_err(|_| wrong())
-        });
+    /// As Go reads a number, and refuses it.
+    pub(crate) fn number(&self, name: &str) -> Result<Option<i64>, Status> {
+        let wrong =
+            |text: &str, error: &ParseIntError| Status::bad_request(go_refusal("ParseInt", text, error));
+        let parsed = self.text(name).map(|text| text.parse().map_err(|error| wrong(text, &error)));
         parsed.transpose()
+    }
+
+    /// The revision that is named; the one before all others for `0`.
+    pub(crate) fn revision(&self) -> Result<Option<Revision>, String> {
+        let wrong = |text: &str, error: &ParseIntError| go_refusal("ParseUint", text, error);
+        let parsed =
+            self.text("resourceVersion").map(|text| text.parse().map_err(|error| wrong(text, &error)));
+        Ok(parsed.transpose()?.map(Revision::new))
     }
 
     pub(crate) fn selection(&self) -> Result<Selection, Status> {
@@ -66,29 +76,20 @@ impl Query {
         let fields = self.text("fieldSelector").unwrap_or_default().parse();
         Ok(Selection {
             labels: labels.map_err(|error| unable(&error))?,
-            fields: fields.map_err(|error| unable(&error))?,
+            fields: fields.map_err(|error: FieldSelectorError| Status::bad_request(error.to_string()))?,
         })
     }
 
-    /// Only `All` is a dry run that upstream knows.
-    pub(crate) fn dry_run(&self) -> Result<bool, Status> {
-        match self.text("dryRun") {
-            None => Ok(false),
-            Some("All") => Ok(true),
-            Some(other) => Err(Status::bad_request(format!(
-                "dryRun: Unsupported value: {other:?}: supported values: \"All\""
-            ))),
-        }
+    /// Only `All` is a dry run; others were refused.
+    pub(crate) fn dry_run(&self) -> bool {
+        self.pairs().any(|pair| pair == ("dryRun", "All"))
     }
 
-    pub(crate) fn field_validation(&self) -> Result<FieldValidation, Status> {
+    pub(crate) fn field_validation(&self) -> FieldValidation {
         match self.text("fieldValidation") {
-            None | Some("Warn") => Ok(FieldValidation::Warn),
-            Some("Ignore") => Ok(FieldValidation::Ignore),
-            Some("Strict") => Ok(FieldValidation::Strict),
-            Some(other) => Err(Status::bad_request(format!(
-                "fieldValidation: Unsupported value: {other:?}: supported values: \"Ignore\", \"Strict\", \"Warn\""
-            ))),
+            Some("Ignore") => FieldValidation::Ignore,
+            Some("Strict") => FieldValidation::Strict,
+            _ => FieldValidation::Warn,
         }
     }
 }
@@ -101,6 +102,14 @@ impl Selection {
 
 fn unable(error: &dyn std::fmt::Display) -> Status {
     Status::bad_request(format!("unable to parse requirement: {error}"))
+}
+
+fn go_refusal(function: &str, text: &str, error: &ParseIntError) -> String {
+    let why = match error.kind() {
+        IntErrorKind::PosOverflow | IntErrorKind::NegOverflow => "value out of range",
+        _ => "invalid syntax",
+    };
+    format!("strconv.{function}: parsing {text:?}: {why}")
 }
 
 fn decoded(text: &str) -> Option<String> {
@@ -117,11 +126,17 @@ mod tests {
         let query =
             Query::parse("labelSelector=app%3Dweb%2Ctier+in+%28a%29&limit=5&watch&dryRun=All&x=").unwrap();
         assert_eq!(query.text("labelSelector"), Some("app=web,tier in (a)"));
-        assert_eq!(query.number::<u32>("limit").unwrap(), Some(5));
-        assert!(query.flag("watch") && query.dry_run().unwrap());
+        assert_eq!(query.number("limit").unwrap(), Some(5));
+        assert!(query.flag("watch") && query.dry_run());
         assert_eq!(query.text("x"), None);
-        assert_eq!(Query::parse("limit=-1").unwrap().number::<u32>("limit").unwrap_err().code, 400);
-        assert_eq!(Query::parse("dryRun=Some").unwrap().dry_run().unwrap_err().code, 400);
+        let refused = |text: &str| Query::parse(text).unwrap().number("limit").unwrap_err().message;
+        assert_eq!(refused("limit=x"), "strconv.ParseInt: parsing \"x\": invalid syntax");
+        let large = "99999999999999999999";
+        assert_eq!(
+            refused(&format!("limit={large}")),
+            format!("strconv.ParseInt: parsing {large:?}: value out of range")
+        );
+        assert!(!Query::parse("dryRun=Some").unwrap().dry_run());
         assert_eq!(Query::parse("%ff=1").unwrap_err().code, 400);
     }
 }

@@ -22,6 +22,8 @@ pub(crate) enum Target {
     },
     Metrics,
     Root,
+    /// Nothing of a version that is served.
+    Nothing,
     Unknown,
 }
 
@@ -93,7 +95,12 @@ impl Target {
                 .map(|kind| Resource::new(kind, None, below.first(), below.get(1..).unwrap_or_default())),
             [] => None,
         };
-        resource.map_or(Self::Unknown, Self::Resource)
+        let served = || kinds::all().any(|kind| (kind.group, kind.version) == (group, version));
+        match resource {
+            Some(resource) => Self::Resource(resource),
+            None if served() => Self::Nothing,
+            None => Self::Unknown,
+        }
     }
 }
 
@@ -155,16 +162,16 @@ mod tests {
 
     #[test]
     fn what_is_no_path_of_ours_is_unknown() {
+        for path in ["/api/v2/pods", "/apis/apps/v9/pods", "/%ff", "/x"] {
+            assert!(matches!(Target::of(path), Target::Unknown), "{path}");
+        }
         for path in [
             "/api/v1/pods/b",
-            "/api/v2/pods",
             "/apis/apps/v1/pods",
             "/api/v1/namespaces/a/nodes",
-            "/%ff",
-            "/x",
             "/apis/apps/v1/deployments/x",
         ] {
-            assert!(matches!(Target::of(path), Target::Unknown), "{path}");
+            assert!(matches!(Target::of(path), Target::Nothing), "{path}");
         }
     }
 

@@ -58,7 +58,7 @@ async fn bind(store: &Store, request: &Request, pod: &Resource, sent: body::Sent
     Attempt { store, request, operation: Operation::Create }.judge(&binding)?;
     label(store, &mut binding);
     let now = Timestamp::now();
-    rewrite(store, pod, request.query.dry_run()?, |old| {
+    rewrite(store, pod, request.query.dry_run(), |old| {
         check(old, &binding)?;
         let mut object = old.clone();
         place(&mut object, &binding, now);

@@ -39,7 +39,7 @@ pub(crate) async fn create(
     }
     Attempt { store, request, operation: Operation::Create }.judge(&sent.object)?;
     let options = at(&sent.object, "deleteOptions");
-    let dry_run = request.query.dry_run()? || list(options, "dryRun").iter().any(|run| run == "All");
+    let dry_run = request.query.dry_run() || list(options, "dryRun").iter().any(|run| run == "All");
     let pod = pod(store, request)?;
     let unprotected = is_unprotected(&pod);
     let pinned = !unprotected && take_disruption(store, request, &pod, dry_run).await?;

@@ -15,16 +15,13 @@ use crate::object::stored;
 use crate::request::Request;
 
 pub(crate) async fn apply(store: &Store, request: &Request, part: Part) -> Result<Answer, Status> {
-    if request.query.text("fieldManager").is_none() {
-        return Err(invalid("fieldManager", "Required value: is required for apply patch"));
-    }
     let mut config = body::yaml(&request.body)?;
     body::check_type(request.view.unwrap_or(request.kind()), &mut config)?;
     if let Some(view) = request.view {
         view.to_stored(&mut config);
     }
     body::check_names(request, &config)?;
-    let manager = Manager::of(request, part, body::schema_of(request.kind())?)?;
+    let manager = Manager::of(request, part, body::schema_of(request.kind())?);
     let force = request.query.flag("force");
     let laid = |live: Option<&Value>| {
         let object = manager.apply(live, &config, force).map_err(|error| refused(&error))?;

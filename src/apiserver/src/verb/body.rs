@@ -5,6 +5,7 @@ use api::schema::{self, DecodeError, Node, Strict};
 use api::status::Status;
 use api::value::text;
 use serde_json::Value;
+use serde_saphyr::DuplicateKeyPolicy;
 
 use crate::request::query::FieldValidation;
 use crate::request::{Content, Request};
@@ -94,7 +95,7 @@ fn viewed(request: &Request, view: &'static Kind, kind: &'static Kind) -> Result
     let (expected, mut strict) = (Expected::of(view)?, Strict::default());
     let failed = |error: DecodeError| expected.refused(&error, &request.body);
     let mut object = match request.content {
-        Content::Yaml => yaml(&request.body)?,
+        Content::Yaml => yaml_with(&request.body, &mut strict)?,
         _ => schema::parse(&request.body, &mut strict).map_err(failed)?,
     };
     check(&expected, &mut object)?;
@@ -106,7 +107,7 @@ fn viewed(request: &Request, view: &'static Kind, kind: &'static Kind) -> Result
 pub(crate) fn decode(request: &Request, expected: &Expected) -> Result<Sent, Status> {
     let mut strict = Strict::default();
     let decoded = match request.content {
-        Content::Yaml => schema::conform(yaml(&request.body)?, expected.node, &mut strict),
+        Content::Yaml => schema::conform(yaml_with(&request.body, &mut strict)?, expected.node, &mut strict),
         _ => schema::decode(&request.body, expected.node, &mut strict),
     };
     let mut object = decoded.map_err(|error| expected.refused(&error, &request.body))?;
@@ -129,7 +130,7 @@ pub(super) fn judge(request: &Request, kind: &Kind, strict: Strict) -> Result<Ve
 
 fn findings(request: &Request, kind: &str, version: &str, strict: Strict) -> Result<Vec<String>, Status> {
     let findings = strict.into_findings();
-    match request.query.field_validation()? {
+    match request.query.field_validation() {
         FieldValidation::Ignore => Ok(Vec::new()),
         FieldValidation::Warn => Ok(findings),
         FieldValidation::Strict if findings.is_empty() => Ok(findings),
@@ -183,27 +184,61 @@ fn check(expected: &Expected, object: &mut Value) -> Result<(), Status> {
     Ok(())
 }
 
-/// YAML as the JSON that it stands for.
+/// YAML as the JSON that it stands for. Of members that are said twice the last counts.
 pub(super) fn yaml(body: &[u8]) -> Result<Value, Status> {
-    let text = std::str::from_utf8(body)
-        .map_err(|error| Status::bad_request(format!("the body is not UTF-8: {error}")))?;
-    serde_saphyr::from_str(text)
-        .map_err(|error| Status::bad_request(format!("error converting YAML to JSON: {error}")))
+    yaml_with(body, &mut Strict::default())
+}
+
+fn yaml_with(body: &[u8], strict: &mut Strict) -> Result<Value, Status> {
+    let wrong =
+        |why: &dyn std::fmt::Display| Status::bad_request(format!("error converting YAML to JSON: {why}"));
+    let text = std::str::from_utf8(body).map_err(|error| wrong(&error))?;
+    match serde_saphyr::from_str(text) {
+        Ok(value) => Ok(value),
+        Err(error) => {
+            let Some(finding) = said_twice(&error) else { return Err(wrong(&error.without_snippet())) };
+            strict.found(finding);
+            let last = serde_saphyr::options! { duplicate_keys: DuplicateKeyPolicy::LastWins };
+            serde_saphyr::from_str_with_options(text, last).map_err(|error| wrong(&error.without_snippet()))
+        }
+    }
+}
+
+fn said_twice(error: &serde_saphyr::Error) -> Option<String> {
+    match error.without_snippet() {
+        serde_saphyr::Error::DuplicateMappingKey { key: Some(key), location } => {
+            let line = location.line();
+            Some(format!("yaml: unmarshal errors:\n  line {line}: key {key:?} already set in map"))
+        }
+        _ => None,
+    }
 }
 
 /// Holds the names in the object against those in the path.
 pub(super) fn check_names(request: &Request, object: &Value) -> Result<(), Status> {
-    let namespace = text(object, "metadata.namespace");
-    if !namespace.is_empty() && Some(namespace) != request.namespace() {
-        return Err(Status::bad_request(
-            "the namespace of the provided object does not match the namespace sent on the request",
-        ));
-    }
     let (name, path) = (text(object, "metadata.name"), request.name());
+    if !path.is_empty() && name.is_empty() {
+        return Err(Status::bad_request(format!(
+            "the name of the object ({path} based on URL) was undeterminable: name must be provided"
+        )));
+    }
     if !path.is_empty() && name != path {
         return Err(Status::bad_request(format!(
             "the name of the object ({name}) does not match the name on the URL ({path})"
         )));
+    }
+    let (said, meant) = (text(object, "metadata.namespace"), request.namespace());
+    if !said.is_empty() && Some(said) != meant {
+        return Err(Status::bad_request(match meant.filter(|_| !path.is_empty()) {
+            Some(meant) => {
+                format!(
+                    "the namespace of the object ({said}) does not match the namespace on the request ({meant})"
+                )
+            }
+            None => {
+                "the namespace of the provided object does not match the namespace sent on the request".into()
+            }
+        }));
     }
     Ok(())
 }

@@ -43,7 +43,7 @@ pub(super) async fn store_new(
     admit::awaited(store, request, &object).await;
     let kind = request.kind();
     let generated = text(&object, "metadata.name").is_empty();
-    let dry_run = request.query.dry_run()?;
+    let dry_run = request.query.dry_run();
     for _ in 0..TRIES {
         let (object, warnings) = prepared(store, request, object.clone(), tracked)?;
         let name = text(&object, "metadata.name").to_string();
@@ -86,7 +86,7 @@ fn prepared(
     admission.change(&mut object)?;
     kind.prepare_create(&mut object, &Birth { namespace, uid: &uid, now: Timestamp::now(), suffix: &suffix });
     if tracked == Tracked::Not {
-        Manager::of(request, Part::Main, body::schema_of(kind)?)?.note(None, &mut object);
+        Manager::of(request, Part::Main, body::schema_of(kind)?).note(None, &mut object);
     }
     let errors = kind.validate_create(&object);
     if !errors.is_empty() {

@@ -1,5 +1,7 @@
 //! The end of an object: at once, after a grace period, or when its finalizers let it go.
 
+use api::field::{Errors, Node};
+use api::kinds::Kind;
 use api::metadata::begin_deletion;
 use api::status::{self, Status};
 use api::value::{list, text};
@@ -12,13 +14,15 @@ use store::{Entry, Store, WriteError};
 use super::{body, update, write};
 use crate::admit::{Attempt, Operation};
 use crate::answer::{self, Answer};
+use crate::form;
 use crate::object::selected::Selected;
 use crate::object::stored::{self, Head};
-use crate::request::{Content, Request};
+use crate::request::{Content, Request, options};
 
 const TRIES: usize = 16;
 const FOREGROUND: &str = "foregroundDeletion";
 const ORPHAN: &str = "orphan";
+const IGNORED_DAMAGE: &str = "ignoreStoreReadErrorWithClusterBreakingPotential";
 
 /// What the client says of the end it wants.
 #[derive(Debug, Default, Deserialize)]
@@ -44,9 +48,12 @@ pub(crate) async fn delete(store: &Store, request: &Request) -> Result<Answer, S
     for _ in 0..TRIES {
         let entry = store.get(&key).ok_or_else(|| request.not_found())?;
         match end(store, request, &options, &entry).await? {
-            Some(End::Gone(object)) => return Ok(gone(request, &object)),
+            Some(End::Gone(object)) => return Ok(gone(request, object)),
             Some(End::Begun(object)) => {
-                return Ok(answer::object(StatusCode::OK, request.accept, request.kind().table, object));
+                // As upstream, for those who asked in the old way that nothing be left behind.
+                let waits = options.orphan_dependents == Some(false);
+                let code = if waits { StatusCode::ACCEPTED } else { StatusCode::OK };
+                return Ok(answer::object(code, request.accept, request.kind().table, object));
             }
             None => {}
         }
@@ -69,7 +76,7 @@ pub(crate) async fn delete_collection(store: &Store, request: &Request) -> Resul
             if let Some(End::Gone(object) | End::Begun(object)) =
                 end(store, request, &options, &entry).await?
             {
-                items.push(object);
+                items.push(without_type(object));
                 break;
             }
         }
@@ -81,6 +88,15 @@ pub(crate) async fn delete_collection(store: &Store, request: &Request) -> Resul
             "metadata": {"resourceVersion": store.revision().to_string()},
         }),
     ))
+}
+
+/// As an item of a list, which says for all of them what they are.
+fn without_type(mut object: Value) -> Value {
+    if let Some(members) = object.as_object_mut() {
+        members.remove("apiVersion");
+        members.remove("kind");
+    }
+    object
 }
 
 enum End {
@@ -105,7 +121,7 @@ async fn end(
     let grace = kind.grace(&object, options.grace_period_seconds);
     let held = !list(&object, "metadata.finalizers").is_empty() || update::is_held_namespace(kind, &object);
     if grace == 0 && !held {
-        if options.is_dry_run(request)? {
+        if options.is_dry_run(request) {
             return Ok(Some(End::Gone(old)));
         }
         return settled(write::remove(store, kind, entry, &old).await.map(|_| End::Gone(old)), request);
@@ -114,7 +130,7 @@ async fn end(
     if update::is_held_namespace(kind, &object) {
         object["status"]["phase"] = "Terminating".into();
     }
-    if !begun && object == old || options.is_dry_run(request)? {
+    if !begun && object == old || options.is_dry_run(request) {
         return Ok(Some(End::Begun(object)));
     }
     let written = write::replace(store, kind, entry, &old, &object).await.map(|event| {
@@ -132,55 +148,118 @@ fn settled(result: Result<End, WriteError>, request: &Request) -> Result<Option<
     }
 }
 
-fn gone(request: &Request, object: &Value) -> Answer {
-    let uid = text(object, "metadata.uid");
+/// Kinds whose deletion is answered with the object as it was.
+fn is_shown_when_gone(kind: &Kind) -> bool {
+    match kind.group {
+        "" => matches!(
+            kind.plural,
+            "pods"
+                | "podtemplates"
+                | "services"
+                | "serviceaccounts"
+                | "persistentvolumes"
+                | "persistentvolumeclaims"
+                | "resourcequotas"
+        ),
+        "storage.k8s.io" => {
+            matches!(kind.plural, "storageclasses" | "volumeattachments" | "csinodes" | "csidrivers")
+        }
+        _ => false,
+    }
+}
+
+fn gone(request: &Request, object: Value) -> Answer {
+    if is_shown_when_gone(request.kind()) {
+        return answer::object(StatusCode::OK, request.accept, request.kind().table, object);
+    }
+    let uid = text(&object, "metadata.uid");
     answer::value(StatusCode::OK, &status::success(request.subject(), request.name(), uid))
+}
+
+fn unreadable(error: &serde_json::Error) -> Status {
+    Status::bad_request(format!("the delete options cannot be read: {error}"))
+}
+
+/// Refuses options that upstream does not have, or not together.
+fn check(said: &Value) -> Result<(), Status> {
+    let root = Node::root(said);
+    let (policy, orphan) = (root.at("propagationPolicy"), root.at("orphanDependents"));
+    let mut errors = Errors::new();
+    if policy.is_set() && orphan.is_set() {
+        errors.push(policy.invalid("orphanDependents and deletionPropagation cannot be both set"));
+    }
+    if policy.is_set() && !matches!(policy.text(), "Foreground" | "Background" | "Orphan") {
+        errors.push(policy.unsupported(&["Foreground", "Background", "Orphan", "nil"]));
+    }
+    errors.extend(options::dry_run(&root.at("dryRun")));
+    let damage = root.at(IGNORED_DAMAGE);
+    if damage.is_set() && !damage.is_zero() {
+        errors.push(
+            damage
+                .forbidden("an object that cannot be read is not deleted through the API: restore a backup"),
+        );
+    }
+    options::refuse("DeleteOptions", &errors)
 }
 
 impl Options {
     /// From the body, or from the query where there is none.
     fn of(request: &Request) -> Result<Self, Status> {
-        let wrong = |error: serde_json::Error| {
-            Status::bad_request(format!("the delete options cannot be read: {error}"))
-        };
-        if !request.body.is_empty() {
-            let value = match request.content {
-                Content::Yaml => body::yaml(&request.body)?,
-                _ => serde_json::from_slice(&request.body).map_err(wrong)?,
-            };
-            return serde_json::from_value(value).map_err(wrong);
-        }
-        Ok(Self {
-            grace_period_seconds: request.query.number("gracePeriodSeconds")?,
-            propagation_policy: request.query.text("propagationPolicy").map(Into::into),
-            orphan_dependents: request
-                .query
-                .text("orphanDependents")
-                .map(|_| request.query.flag("orphanDependents")),
-            ..Self::default()
-        })
+        let said = if request.body.is_empty() { Self::in_query(request)? } else { Self::in_body(request)? };
+        check(&said)?;
+        serde_json::from_value(said).map_err(|error| unreadable(&error))
     }
 
-    fn is_dry_run(&self, request: &Request) -> Result<bool, Status> {
-        Ok(request.query.dry_run()? || self.dry_run.iter().any(|run| run == "All"))
+    fn in_body(request: &Request) -> Result<Value, Status> {
+        let said = match request.content {
+            Content::Yaml => body::yaml(&request.body)?,
+            Content::Foreign => return Err(Content::unsupported(form::has_protobuf(request.kind()))),
+            _ => serde_json::from_slice(&request.body).map_err(|error| unreadable(&error))?,
+        };
+        if !matches!(text(&said, "kind"), "" | "DeleteOptions") {
+            return Err(Status::bad_request("decoded object cannot be converted to DeleteOptions"));
+        }
+        Ok(said)
+    }
+
+    fn in_query(request: &Request) -> Result<Value, Status> {
+        let query = &request.query;
+        let mut said = json!({});
+        for name in ["orphanDependents", IGNORED_DAMAGE] {
+            if query.text(name).is_some() {
+                said[name] = query.flag(name).into();
+            }
+        }
+        if let Some(seconds) = query.number("gracePeriodSeconds")? {
+            said["gracePeriodSeconds"] = seconds.into();
+        }
+        if let Some(policy) = query.text("propagationPolicy") {
+            said["propagationPolicy"] = policy.into();
+        }
+        said["dryRun"] = query.pairs().filter(|(name, _)| *name == "dryRun").map(|(_, run)| run).collect();
+        Ok(said)
+    }
+
+    fn is_dry_run(&self, request: &Request) -> bool {
+        request.query.dry_run() || self.dry_run.iter().any(|run| run == "All")
     }
 
     fn check(&self, request: &Request, object: &Value) -> Result<(), Status> {
         let Some(preconditions) = &self.preconditions else { return Ok(()) };
-        let held = [
-            ("UID", "UID in object meta", &preconditions.uid, text(object, "metadata.uid")),
-            (
-                "ResourceVersion",
-                "ResourceVersion in object meta",
-                &preconditions.resource_version,
-                text(object, "metadata.resourceVersion"),
-            ),
-        ];
-        for (what, place, wanted, is) in held {
-            if let Some(wanted) = wanted.as_deref().filter(|wanted| *wanted != is) {
-                let why = format!("Precondition failed: {what} in precondition: {wanted}, {place}: {is}");
-                return Err(Status::conflict(request.subject(), request.name(), &why));
-            }
+        let subject = status::Resource { group: request.kind().group, name: request.kind().kind };
+        let refused = |why: String| Err(Status::conflict(subject, request.name(), &why));
+        let (uid, revision) = (text(object, "metadata.uid"), text(object, "metadata.resourceVersion"));
+        if let Some(wanted) = preconditions.uid.as_deref().filter(|wanted| *wanted != uid) {
+            return refused(format!(
+                "the UID in the precondition ({wanted}) does not match the UID in record ({uid}). The object might have \
+                 been deleted and then recreated"
+            ));
+        }
+        if let Some(wanted) = preconditions.resource_version.as_deref().filter(|wanted| *wanted != revision) {
+            return refused(format!(
+                "the ResourceVersion in the precondition ({wanted}) does not match the ResourceVersion in record \
+                 ({revision}). The object might have been modified"
+            ));
         }
         Ok(())
     }

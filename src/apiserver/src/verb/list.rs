@@ -74,13 +74,11 @@ struct Page {
 impl Page {
     fn open(store: &Store, request: &Request, selected: &Selected) -> Result<Self, Status> {
         let scope = stored::collection(request.kind(), request.namespace());
-        let limit = request.query.number::<usize>("limit")?.filter(|limit| *limit > 0);
+        let limit = request.query.number("limit")?.and_then(|limit| usize::try_from(limit).ok());
+        let limit = limit.filter(|limit| *limit > 0);
         let (snapshot, after) = match request.query.text("continue") {
-            Some(token) => {
-                let token = Continue::parse(token)?;
-                (at(store, &scope, token.revision)?, token.after)
-            }
-            None => (consistent(store, &scope, request)?, String::new()),
+            Some(token) => resumed(store, &scope, request, Continue::parse(token)?)?,
+            None => (moment(store, &scope, request, limit)?, String::new()),
         };
         let mut page = Self { kind: request.kind(), snapshot, after, last: None, remaining: None };
         if let Some(limit) = limit {
@@ -117,7 +115,7 @@ impl Page {
     fn metadata(&self) -> Value {
         let mut metadata = json!({"resourceVersion": self.snapshot.revision().to_string()});
         if let Some(last) = &self.last {
-            let token = Continue { revision: self.snapshot.revision(), after: last.clone() };
+            let token = Continue { revision: Some(self.snapshot.revision()), after: last.clone() };
             metadata["continue"] = token.to_string().into();
         }
         if let Some(remaining) = self.remaining {
@@ -202,27 +200,50 @@ impl Progress {
     }
 }
 
-/// The state that `resourceVersion` and `resourceVersionMatch` ask for.
-fn consistent(store: &Store, scope: &str, request: &Request) -> Result<Snapshot, Status> {
-    let revision = request.query.number::<u64>("resourceVersion")?.map(Revision::new);
-    match (request.query.text("resourceVersionMatch"), revision) {
-        (None, None) => Ok(store.snapshot(scope)),
-        (Some("Exact"), Some(revision)) if revision.get() > 0 => at(store, scope, revision),
-        (None | Some("NotOlderThan"), Some(revision)) => {
+/// The list that a token belongs to, and where it goes on. When that moment has left the window the client may go on in the
+/// present, with the token that comes with the refusal.
+fn resumed(
+    store: &Store,
+    scope: &str,
+    request: &Request,
+    token: Continue,
+) -> Result<(Snapshot, String), Status> {
+    if request.query.text("resourceVersion").is_some_and(|revision| revision != "0") {
+        return Err(Status::bad_request("specifying resource version is not allowed when using continue"));
+    }
+    let snapshot = match token.revision {
+        None => Ok(store.snapshot(scope)),
+        Some(revision) => store.snapshot_at(scope, revision).map_err(|error| match error {
+            RevisionError::Compacted { .. } => {
+                let token = Continue { revision: None, after: token.after.clone() };
+                Status::continue_expired(&token.to_string())
+            }
+            RevisionError::Future { current } => {
+                Status::too_large_resource_version(revision.get(), current.get())
+            }
+        }),
+    };
+    Ok((snapshot?, token.after))
+}
+
+/// The state that `resourceVersion` and `resourceVersionMatch` ask for; their combination was checked.
+fn moment(store: &Store, scope: &str, request: &Request, limit: Option<usize>) -> Result<Snapshot, Status> {
+    let invalid = |why| {
+        let value = request.query.text("resourceVersion").unwrap_or_default();
+        Status::bad_request(format!(
+            "invalid resource version: resourceVersion: Invalid value: {value:?}: {why}"
+        ))
+    };
+    let revision = request.query.revision().map_err(invalid)?.filter(|revision| revision.get() > 0);
+    let Some(revision) = revision else { return Ok(store.snapshot(scope)) };
+    match request.query.text("resourceVersionMatch") {
+        Some("Exact") => at(store, scope, revision),
+        // The first page at a revision, as clients asked for it before there was a word for it.
+        None if limit.is_some() => at(store, scope, revision),
+        _ => {
             not_before(store, revision)?;
             Ok(store.snapshot(scope))
         }
-        (Some(how), revision) => Err(Status::bad_request(match (how, revision) {
-            ("Exact", Some(_)) => {
-                "resourceVersionMatch \"Exact\" is forbidden for resourceVersion \"0\"".to_string()
-            }
-            ("Exact" | "NotOlderThan", None) => {
-                "resourceVersionMatch is forbidden unless resourceVersion is provided".to_string()
-            }
-            _ => format!(
-                "resourceVersionMatch: Unsupported value: {how:?}: supported values: \"Exact\", \"NotOlderThan\""
-            ),
-        })),
     }
 }
 
@@ -232,17 +253,16 @@ pub(super) fn not_before(store: &Store, revision: Revision) -> Result<(), Status
     if revision <= current {
         return Ok(());
     }
-    Err(Status::timeout(&format!("Too large resource version: {revision}, current: {current}"), 1))
+    Err(Status::too_large_resource_version(revision.get(), current.get()))
 }
 
 fn at(store: &Store, scope: &str, revision: Revision) -> Result<Snapshot, Status> {
     store.snapshot_at(scope, revision).map_err(|error| match error {
-        RevisionError::Compacted { .. } => Status::expired(
-            "The provided continue parameter is too old to display a consistent list result. You can start a new list \
-             without the continue parameter.",
-        ),
+        RevisionError::Compacted { .. } => {
+            Status::expired("The resourceVersion for the provided list is too old.")
+        }
         RevisionError::Future { current } => {
-            Status::timeout(&format!("Too large resource version: {revision}, current: {current}"), 1)
+            Status::too_large_resource_version(revision.get(), current.get())
         }
     })
 }

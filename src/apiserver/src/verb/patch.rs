@@ -36,7 +36,7 @@ fn patched(request: &Request, old: &Value, change: &Value) -> Result<Value, Stat
         Content::StrategicPatch => {
             patch::strategic(old, change, body::schema_of(request.view.unwrap_or(request.kind()))?)
         }
-        Content::Json | Content::Yaml | Content::ApplyPatch => {
+        Content::Json | Content::Yaml | Content::ApplyPatch | Content::Foreign => {
             return Err(Status::internal("this content is not a patch of an object that exists"));
         }
     };

@@ -45,7 +45,7 @@ pub(crate) async fn set(store: &Store, request: &Request) -> Result<Answer, Stat
 
 fn wanted(request: &Request, mut current: Value, sent: &Value) -> Result<Value, Status> {
     match request.content {
-        Content::Json | Content::Yaml => Ok(sent.clone()),
+        Content::Json | Content::Yaml | Content::Foreign => Ok(sent.clone()),
         Content::ApplyPatch => {
             Err(Status::bad_request("a Scale cannot be applied; patch it, or apply the object itself"))
         }

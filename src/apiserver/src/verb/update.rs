@@ -74,7 +74,7 @@ pub(crate) async fn change(
     tracked: Tracked,
     next: impl Fn(&Value) -> Result<Value, Status>,
 ) -> Result<Changed, Status> {
-    rewrite(store, &request.resource, request.query.dry_run()?, |old| {
+    rewrite(store, &request.resource, request.query.dry_run(), |old| {
         let new = next(old)?;
         let (object, warnings) = prepared(store, request, part, tracked, new, old)?;
         Ok(Next { object, warnings })
@@ -161,7 +161,7 @@ fn prepared(
     admission.change(&mut new)?;
     kind.prepare_update(&mut new, old, part);
     if tracked == Tracked::Not {
-        Manager::of(request, part, body::schema_of(kind)?)?.note(Some(old), &mut new);
+        Manager::of(request, part, body::schema_of(kind)?).note(Some(old), &mut new);
     }
     let errors = kind.validate_update(&new, old, part);
     if !errors.is_empty() {
@@ -187,7 +187,11 @@ fn prepared(
 fn check_identity(request: &Request, new: &Value, old: &Value) -> Result<(), Status> {
     let (said, is) = (text(new, "metadata.uid"), text(old, "metadata.uid"));
     if !said.is_empty() && said != is {
-        let why = format!("Precondition failed: UID in precondition: {said}, UID in object meta: {is}");
+        let key = stored::key(request.kind(), request.namespace(), request.name());
+        let why = format!(
+            "StorageError: invalid object, Code: 4, Key: /registry{key}, ResourceVersion: 0, AdditionalErrorMsg: \
+             Precondition failed: UID in precondition: {said}, UID in object meta: {is}"
+        );
         return Err(Status::conflict(request.subject(), request.name(), &why));
     }
     let (said, is) = (text(new, "metadata.resourceVersion"), text(old, "metadata.resourceVersion"));

@@ -8,6 +8,7 @@ use std::fmt::Write;
 use std::pin::Pin;
 use std::time::Duration;
 
+use api::field::Node;
 use api::status::Status;
 use bytes::{Bytes, BytesMut};
 use http::StatusCode;
@@ -17,6 +18,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::list::not_before;
 use crate::answer::{self, Answer};
+use crate::body::whole;
 use crate::object::selected::Selected;
 use crate::object::stored::{self, Head};
 use crate::random;
@@ -31,16 +33,25 @@ const LINE: usize = 128;
 
 pub(crate) fn watch(store: &Store, request: &Request) -> Result<Answer, Status> {
     let selected = Selected::new(request)?;
-    let start = Start::of(store, request)?;
     let scope = stored::collection(request.kind(), request.namespace());
-    let (revision, initial) = match start {
+    let (revision, initial) = match Start::of(store, request)? {
         Start::After(revision) => (revision, None),
         Start::Now => {
             let snapshot = store.snapshot(&scope);
             (snapshot.revision(), Some(snapshot))
         }
     };
-    let watch = store.watch(&scope, revision).map_err(|error| expired(revision, error))?;
+    let watch = match store.watch(&scope, revision) {
+        Ok(watch) => watch,
+        Err(RevisionError::Future { current }) => {
+            return Err(Status::too_large_resource_version(revision.get(), current.get()));
+        }
+        // As upstream: the watch begins, and this is what happens in it.
+        Err(RevisionError::Compacted { oldest }) => {
+            let line = failure(&too_old(revision, oldest));
+            return Ok(answer::json(StatusCode::OK, whole(line)));
+        }
+    };
     let (bookmarks, end) = (request.query.flag("allowWatchBookmarks"), Instant::now() + lasts(request)?);
     let watcher = Watcher {
         head: Head::of(request.kind()),
@@ -60,7 +71,7 @@ pub(crate) fn watch(store: &Store, request: &Request) -> Result<Answer, Status> 
                 watcher.line("ADDED", entry, entry.modified(), &mut first);
             }
         }
-        if request.query.flag("sendInitialEvents") {
+        if request.query.flag("sendInitialEvents") && watcher.bookmarks {
             watcher.bookmark(revision, true, &mut first);
         }
     }
@@ -82,37 +93,42 @@ enum Start {
 
 impl Start {
     fn of(store: &Store, request: &Request) -> Result<Self, Status> {
-        let revision = request.query.number::<u64>("resourceVersion")?.unwrap_or_default();
-        if request.query.flag("sendInitialEvents") {
-            if request.query.text("resourceVersionMatch") != Some("NotOlderThan") {
-                return Err(Status::bad_request(
-                    "resourceVersionMatch: Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
-                ));
-            }
-            not_before(store, Revision::new(revision))?;
-            return Ok(Self::Now);
+        let revision = request.query.revision().map_err(|why| invalid(request, why))?;
+        let revision = revision.unwrap_or(Revision::new(0));
+        if request.query.text("sendInitialEvents").is_some() {
+            not_before(store, revision)?;
+            return Ok(match (request.query.flag("sendInitialEvents"), revision.get()) {
+                (true, _) => Self::Now,
+                // Nothing of what there is, only what happens.
+                (false, 0) => Self::After(store.revision()),
+                (false, _) => Self::After(revision),
+            });
         }
-        Ok(if revision == 0 { Self::Now } else { Self::After(Revision::new(revision)) })
+        Ok(if revision.get() == 0 { Self::Now } else { Self::After(revision) })
     }
 }
 
+fn invalid(request: &Request, why: String) -> Status {
+    let value = json!({"resourceVersion": request.query.text("resourceVersion")});
+    let error = Node::root(&value).at("resourceVersion").invalid(why);
+    Status::invalid(request.subject(), "", &[error])
+}
+
 fn lasts(request: &Request) -> Result<Duration, Status> {
-    let asked = request.query.number::<u64>("timeoutSeconds")?.filter(|seconds| *seconds > 0);
-    Ok(asked.map_or_else(
+    let asked = request.query.number("timeoutSeconds")?.and_then(|seconds| u64::try_from(seconds).ok());
+    Ok(asked.filter(|seconds| *seconds > 0).map_or_else(
         || LASTS + LASTS * u32::from(u16::from_le_bytes(random::bytes())) / u32::from(u16::MAX),
         |seconds| Duration::from_secs(seconds.min(24 * 60 * 60)),
     ))
 }
 
-fn expired(revision: Revision, error: RevisionError) -> Status {
-    match error {
-        RevisionError::Compacted { oldest } => {
-            Status::expired(&format!("too old resource version: {revision} ({oldest})"))
-        }
-        RevisionError::Future { current } => {
-            Status::timeout(&format!("Too large resource version: {revision}, current: {current}"), 1)
-        }
-    }
+fn too_old(revision: Revision, oldest: Revision) -> Status {
+    Status::expired(&format!("too old resource version: {revision} ({oldest})"))
+}
+
+/// What a watcher is told before its watch ends.
+fn failure(status: &Status) -> String {
+    format!("{}\n", json!({"type": "ERROR", "object": status.to_value()}))
 }
 
 #[derive(Debug)]
@@ -165,10 +181,7 @@ impl Watcher {
                 }
             }
             Err(WatchError::Compacted { oldest }) => {
-                let status = Status::expired(&format!("too old resource version: {} ({oldest})", self.sent));
-                out.extend_from_slice(
-                    format!("{}\n", json!({"type": "ERROR", "object": status.to_value()})).as_bytes(),
-                );
+                out.extend_from_slice(failure(&too_old(self.sent, oldest)).as_bytes());
                 self.over = true;
             }
             Err(WatchError::Stopped) => self.over = true,

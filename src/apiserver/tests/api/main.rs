@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed step is a failed test")]
 
-use apiserver::{ApiServer, Issuer, User};
+use apiserver::{ApiServer, Audit, Issuer, User};
 use bytes::Bytes;
 use http::{Method, Request, Response};
 use http_body_util::{BodyExt, Full};
@@ -13,7 +13,11 @@ use tower::ServiceExt;
 
 mod access;
 mod admission;
+mod audit;
 mod fuzz;
+mod http_forms;
+mod http_limits;
+mod http_options;
 mod malformed;
 mod nodes;
 mod partial;
@@ -32,6 +36,12 @@ struct Api {
     _folder: tempfile::TempDir,
 }
 
+fn store(limits: Limits) -> Store {
+    let backend = InMemory::default();
+    let contents = backend.contents();
+    Store::over(backend, contents, limits).unwrap()
+}
+
 /// Code and body of an answer.
 type Answer = (u16, Value);
 
@@ -43,12 +53,17 @@ impl Api {
 
     /// The same, remembering this much of the past.
     async fn keeping(limits: Limits) -> Self {
+        Self::over(store(limits), None).await
+    }
+
+    async fn audited(audit: Audit) -> Self {
+        Self::over(store(Limits::default()), Some(audit)).await
+    }
+
+    async fn over(store: Store, audit: Option<Audit>) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let backend = InMemory::default();
-        let contents = backend.contents();
-        let store = Store::over(backend, contents, limits).unwrap();
         let signer = Signer::open(&folder.path().join("key")).unwrap();
-        let server = ApiServer::new(store.clone(), Issuer::new(signer, ISSUER));
+        let server = ApiServer::audited(store.clone(), Issuer::new(signer, ISSUER), audit);
         let api = Self { server, store, _folder: folder };
         let (code, _) = api.post("/api/v1/namespaces", json!({"metadata": {"name": "shop"}})).await;
         assert_eq!(code, 201);

@@ -12,7 +12,7 @@ pub(crate) fn replacement(option: &str) -> Option<&'static str> {
         }
         "kube-proxy-arg" => "Services need no settings but --cluster-cidr and --service-cidr",
         "kube-apiserver-arg" => {
-            "the API server is set up with --https-listen-port, --tls-san and --service-cidr"
+            "the API server is set up with --https-listen-port, --tls-san, --service-cidr and --audit-log-path"
         }
         "kube-controller-manager-arg" | "kube-controller-arg" => {
             "the controllers are set up with --cluster-cidr and --service-cidr"

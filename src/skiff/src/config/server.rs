@@ -9,7 +9,7 @@ use super::membership::{self, Join, Membership};
 use super::names::SubjectAltName;
 use super::network::{self, Network};
 use super::node::{self, Node};
-use super::typed::{AgentArgs, FileMode, Packaged, ServerArgs};
+use super::typed::{AgentArgs, AuditArgs, FileMode, Packaged, ServerArgs};
 use crate::check::Settings;
 
 #[derive(Debug, Serialize)]
@@ -21,6 +21,8 @@ pub(crate) struct ServerConfig {
     pub(crate) https_listen_port: u16,
     pub(crate) subject_alt_names: Vec<SubjectAltName>,
     pub(crate) kubeconfig: Kubeconfig,
+    /// None without `--audit-log-path`.
+    pub(crate) audit: Option<AuditLog>,
     pub(crate) network: Network,
     pub(crate) disabled: BTreeSet<Packaged>,
     /// None with `--disable-agent`.
@@ -42,10 +44,23 @@ pub(crate) struct Kubeconfig {
     pub(crate) mode: FileMode,
 }
 
+/// The log of what is asked of the API.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct AuditLog {
+    /// `-` for standard output.
+    pub(crate) path: PathBuf,
+    pub(crate) largest_bytes: u64,
+    pub(crate) backups: Option<u16>,
+    pub(crate) days: Option<u16>,
+}
+
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Contradiction {
     #[error("--data-dir {} is relative: it would depend on where skiff is started", path.display())]
     RelativeDataDir { path: PathBuf },
+    #[error("--audit-log-path {} is relative: it would depend on where skiff is started", path.display())]
+    RelativeAuditLog { path: PathBuf },
     #[error(transparent)]
     Membership(#[from] membership::Error),
     #[error(transparent)]
@@ -96,10 +111,27 @@ impl ServerArgs {
                 path: self.listener.write_kubeconfig,
                 mode: self.listener.write_kubeconfig_mode,
             },
+            audit: self.audit.meaning()?,
             network: self.network.meaning(&node_ip)?,
             disabled: self.components.disable.into_iter().collect(),
             node: (!self.components.disable_agent).then_some(node),
         })
+    }
+}
+
+impl AuditArgs {
+    fn meaning(self) -> Result<Option<AuditLog>, Contradiction> {
+        let Some(path) = self.audit_log_path else { return Ok(None) };
+        if path.is_relative() && path.as_os_str() != "-" {
+            return Err(Contradiction::RelativeAuditLog { path });
+        }
+        let limit = |limit: u16| (limit > 0).then_some(limit);
+        Ok(Some(AuditLog {
+            path,
+            largest_bytes: u64::from(self.audit_log_maxsize) << 20,
+            backups: limit(self.audit_log_maxbackup),
+            days: limit(self.audit_log_maxage),
+        }))
     }
 }
 

@@ -26,6 +26,8 @@ pub(crate) struct ServerArgs {
     #[command(flatten)]
     pub(super) listener: ListenerArgs,
     #[command(flatten)]
+    pub(super) audit: AuditArgs,
+    #[command(flatten)]
     pub(super) network: NetworkArgs,
     #[command(flatten)]
     pub(super) components: ComponentArgs,
@@ -104,6 +106,24 @@ pub(super) struct ListenerArgs {
     /// Mode of that file
     #[arg(long, value_name = "MODE", default_value = "0600")]
     pub(super) write_kubeconfig_mode: FileMode,
+}
+
+/// As kube-apiserver has them, but for the limits: those of a board's card.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Audit")]
+pub(super) struct AuditArgs {
+    /// File to log all requests to the API in, or - for standard output
+    #[arg(long, value_name = "FILE")]
+    pub(super) audit_log_path: Option<PathBuf>,
+    /// Megabytes after which a file is set aside
+    #[arg(long, value_name = "MEGABYTES", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(super) audit_log_maxsize: u16,
+    /// Files set aside that are kept; 0 for all
+    #[arg(long, value_name = "FILES", default_value_t = 5)]
+    pub(super) audit_log_maxbackup: u16,
+    /// Days that they are kept for; 0 for ever
+    #[arg(long, value_name = "DAYS", default_value_t = 0)]
+    pub(super) audit_log_maxage: u16,
 }
 
 #[derive(Debug, Args)]

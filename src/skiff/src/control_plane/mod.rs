@@ -15,7 +15,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use anyhow::Context;
-use apiserver::{ApiServer, Issuer, User};
+use apiserver::{ApiServer, Audit, AuditConfig, Issuer, User};
 use client::{Caches, Client, Recorder};
 use http::HeaderValue;
 use http::header::USER_AGENT;
@@ -77,7 +77,7 @@ pub(crate) fn component(config: &ServerConfig, address: IpAddr) -> anyhow::Resul
         identities.tokens,
         format!("https://kubernetes.default.svc.{}", config.network.cluster_domain),
     );
-    let api = ApiServer::new(store.clone(), issuer);
+    let api = ApiServer::audited(store.clone(), issuer, audit(config)?);
     let caches = Caches::new(in_process(&api, User::new(CONTROLLERS, [""; 0]), "kube-controller-manager"));
     let plane = ControlPlane {
         api: api.clone(),
@@ -141,9 +141,13 @@ impl ControlPlane {
         let kept = Arc::new(Carrier::default());
         let front = Front::new(self.api.clone(), admissions, kept.clone());
         ready.set();
-        let requested = shutdown.clone();
-        let serving =
-            self.listener.serve(front, async move { requested.requested().await }, crate::lifecycle::DRAIN);
+        let (requested, leaving) = (shutdown.clone(), self.api.clone());
+        let stopped = async move {
+            requested.requested().await;
+            // Watches end, or the drain would wait for them.
+            leaving.leave();
+        };
+        let serving = self.listener.serve(front, stopped, crate::lifecycle::DRAIN);
         tokio::select! {
             () = serving => {}
             // Both follow what goes on until the store stops, which it does below and not before.
@@ -151,6 +155,7 @@ impl ControlPlane {
             () = kept.run() => {}
             ended = parts.next() => anyhow::bail!("a part of the control plane ended: {ended:?}"),
         }
+        self.api.finish_audit().await;
         self.store.stop().await.context("write what was still in memory to disk")
     }
 
@@ -179,6 +184,17 @@ fn in_process(api: &ApiServer, user: User, program: &'static str) -> Client {
         request
     });
     kube::Client::new(service, "default").into()
+}
+
+fn audit(config: &ServerConfig) -> anyhow::Result<Option<Audit>> {
+    let Some(log) = &config.audit else { return Ok(None) };
+    let audit = Audit::open(AuditConfig {
+        path: log.path.clone(),
+        largest: log.largest_bytes,
+        backups: log.backups.map(usize::from),
+        days: log.days.map(u32::from),
+    })?;
+    Ok(Some(audit))
 }
 
 fn open_store(config: &ServerConfig) -> anyhow::Result<Store> {

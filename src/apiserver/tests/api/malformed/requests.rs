@@ -134,7 +134,8 @@ pub(super) const ROWS: &[Row] = &[
         JSON,
         r#"{"preconditions":{"resourceVersion":"1"}}"#,
         CONFLICT,
-        "Operation cannot be fulfilled on configmaps \"page\": Precondition failed: ResourceVersion in precondition: 1, ResourceVersion in object meta: …",
+        "Operation cannot be fulfilled on ConfigMap \"page\": the ResourceVersion in the precondition (1) does not match \
+         the ResourceVersion in record (…",
     ),
     // Media types.
     row(
@@ -422,7 +423,7 @@ pub(super) const ROWS: &[Row] = &[
         JSON,
         r#"{"metadata":{"name":"page","namespace":"other"}}"#,
         BAD,
-        "the namespace of the provided object does not match the namespace sent on the request",
+        "the namespace of the object (other) does not match the namespace on the request (shop)",
     ),
     row(
         "PUT /api/v1/namespaces/shop/configmaps/page",
@@ -437,8 +438,9 @@ pub(super) const ROWS: &[Row] = &[
         JSON,
         r#"{"metadata":{"name":"page","uid":"other"}}"#,
         CONFLICT,
-        "Operation cannot be fulfilled on configmaps \"page\": Precondition failed: UID in precondition: other, UID in \
-         object meta: …",
+        "Operation cannot be fulfilled on configmaps \"page\": StorageError: invalid object, Code: 4, Key: \
+         /registry/configmaps/shop/page, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in \
+         precondition: other, UID in object meta: …",
     ),
     row(
         "PUT /api/v1/namespaces/shop/configmaps/fixed",

@@ -1,28 +1,57 @@
 //! What there is: groups, versions and resources, for clients that ask before they act.
 
+mod aggregated;
+
 use api::kinds::{self, Group, Kind, Subresource};
-use api::status::Status;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
 
+use crate::answer::{self, Answer};
+use crate::body;
+use crate::request::Accept;
 use crate::request::target::Discovery;
 
-pub(crate) fn answer(what: &Discovery) -> Result<Value, Status> {
+const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
+
+/// In one document or piece by piece, as the client wants it; none of what there is not.
+pub(crate) fn answer(what: &Discovery, headers: &HeaderMap) -> Option<Answer> {
+    let root = matches!(what, Discovery::Core | Discovery::Groups);
+    if !root || !Accept::wants_all_groups(headers) {
+        let mut answer = answer::value(StatusCode::OK, &piece(what)?);
+        if root {
+            answer.headers_mut().insert(header::VARY, HeaderValue::from_static("Accept"));
+        }
+        return Some(answer);
+    }
+    let document = aggregated::document(*what == Discovery::Core).to_string();
+    let tag = answer::tag(document.as_bytes());
+    Some(answer::tagged(&tag, headers, || {
+        let mut answer = answer::json(StatusCode::OK, body::whole(document));
+        let headers = answer.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(AGGREGATED));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public"));
+        headers.insert(header::VARY, HeaderValue::from_static("Accept"));
+        answer
+    }))
+}
+
+fn piece(what: &Discovery) -> Option<Value> {
     match what {
-        Discovery::Core => Ok(json!({
+        Discovery::Core => Some(json!({
             "kind": "APIVersions", "versions": ["v1"],
             "serverAddressByClientCIDRs": [{"clientCIDR": "0.0.0.0/0", "serverAddress": ""}],
         })),
         Discovery::Groups => {
             let named = kinds::groups().into_iter().filter(|group| !group.name.is_empty());
             let groups: Vec<Value> = named.map(|found| group(&found)).collect();
-            Ok(json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}))
+            Some(json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}))
         }
         Discovery::Group(name) => {
             let found = kinds::group(name).filter(|group| !group.name.is_empty());
-            let mut group = group(&found.ok_or_else(Status::no_such_resource)?);
+            let mut group = group(&found?);
             group["kind"] = "APIGroup".into();
             group["apiVersion"] = "v1".into();
-            Ok(group)
+            Some(group)
         }
         Discovery::Version { group, version } => {
             let resources: Vec<Value> = kinds::all()
@@ -33,10 +62,10 @@ pub(crate) fn answer(what: &Discovery) -> Result<Value, Status> {
                 })
                 .collect();
             if resources.is_empty() {
-                return Err(Status::no_such_resource());
+                return None;
             }
             let version = if group.is_empty() { version.clone() } else { format!("{group}/{version}") };
-            Ok(
+            Some(
                 json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": version, "resources": resources}),
             )
         }
@@ -83,7 +112,7 @@ mod tests {
 
     #[test]
     fn resources_name_their_subresources_and_short_names() {
-        let core = answer(&Discovery::Version { group: String::new(), version: "v1".into() }).unwrap();
+        let core = piece(&Discovery::Version { group: String::new(), version: "v1".into() }).unwrap();
         let find = |name: &str| {
             let found =
                 core["resources"].as_array().unwrap().iter().find(|resource| resource["name"] == name);
@@ -97,10 +126,10 @@ mod tests {
 
     #[test]
     fn the_core_group_is_not_among_the_named_ones() {
-        let groups = answer(&Discovery::Groups).unwrap();
+        let groups = piece(&Discovery::Groups).unwrap();
         let names: Vec<&str> =
             groups["groups"].as_array().unwrap().iter().filter_map(|group| group["name"].as_str()).collect();
         assert!(names.contains(&"apps") && !names.contains(&""));
-        assert_eq!(answer(&Discovery::Group("nope".into())).unwrap_err().code, 404);
+        assert_eq!(piece(&Discovery::Group("nope".into())), None);
     }
 }

@@ -1,0 +1,162 @@
+//! A log file that is set aside when it is large: `audit.log` becomes `audit-2026-01-02T03-04-05.678.log`, as upstream names it.
+
+use std::ffi::OsStr;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use jiff::{SignedDuration, Timestamp};
+use tracing::warn;
+
+use super::AuditConfig;
+
+/// Who asked for what is nobody else's business.
+const MODE: u32 = 0o600;
+/// Sorts as it reads.
+const SET_ASIDE: &str = "%Y-%m-%dT%H-%M-%S%.3f";
+
+#[derive(Debug)]
+pub(super) struct Rotated {
+    config: AuditConfig,
+    file: File,
+    size: u64,
+}
+
+impl Rotated {
+    pub(super) fn open(config: AuditConfig) -> io::Result<Self> {
+        if let Some(folder) = config.path.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        let file = open(&config.path)?;
+        let size = file.metadata()?.len();
+        Ok(Self { config, file, size })
+    }
+
+    fn rotate(&mut self) -> io::Result<()> {
+        fs::rename(&self.config.path, set_aside(&self.config.path, Timestamp::now()))?;
+        self.file = open(&self.config.path)?;
+        self.size = 0;
+        // Older ones that cannot be removed are no reason to lose newer ones.
+        if let Err(error) = self.remove_old(Timestamp::now()) {
+            warn!(%error, "cannot remove old audit logs");
+        }
+        Ok(())
+    }
+
+    fn remove_old(&self, now: Timestamp) -> io::Result<()> {
+        let folder = self.config.path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let mut kept = Vec::new();
+        for entry in fs::read_dir(folder.unwrap_or(Path::new(".")))? {
+            let path = entry?.path();
+            kept.extend(when(&self.config.path, &path).map(|at| (at, path)));
+        }
+        // The newest first.
+        kept.sort_by(|one, other| other.cmp(one));
+        for (index, (at, path)) in kept.iter().enumerate() {
+            let too_many = self.config.backups.is_some_and(|most| index >= most);
+            let days = self.config.days.map(|days| SignedDuration::from_hours(i64::from(days) * 24));
+            if too_many || days.is_some_and(|longest| now.duration_since(*at) > longest) {
+                fs::remove_file(path)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Write for Rotated {
+    /// Whole lines, as they come.
+    fn write(&mut self, lines: &[u8]) -> io::Result<usize> {
+        if self.size > 0 && self.size + lines.len() as u64 > self.config.largest {
+            self.rotate()?;
+        }
+        self.file.write_all(lines)?;
+        self.size += lines.len() as u64;
+        Ok(lines.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new().create(true).append(true).mode(MODE).open(path)
+}
+
+fn parts(path: &Path) -> (String, String) {
+    let text =
+        |part: Option<&OsStr>| part.map(|part| part.to_string_lossy().into_owned()).unwrap_or_default();
+    let extension = text(path.extension());
+    (text(path.file_stem()), if extension.is_empty() { extension } else { format!(".{extension}") })
+}
+
+fn set_aside(path: &Path, at: Timestamp) -> PathBuf {
+    let (stem, extension) = parts(path);
+    path.with_file_name(format!("{stem}-{}{extension}", at.strftime(SET_ASIDE)))
+}
+
+/// When `candidate` was set aside, if it is an older one of `path`.
+fn when(path: &Path, candidate: &Path) -> Option<Timestamp> {
+    let (stem, extension) = parts(path);
+    let name = candidate.file_name()?.to_str()?;
+    let at = name.strip_prefix(&stem)?.strip_prefix('-')?.strip_suffix(&extension)?;
+    let at = jiff::civil::DateTime::strptime(SET_ASIDE, at).ok()?;
+    Some(at.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(folder: &Path) -> Vec<String> {
+        let entries = fs::read_dir(folder).unwrap();
+        let mut names: Vec<String> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_full_file_is_set_aside_and_old_ones_go() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log/audit.log");
+        let config = AuditConfig { path: path.clone(), largest: 10, backups: Some(2), days: Some(7) };
+        let mut file = Rotated::open(config.clone()).unwrap();
+        for name in
+            ["audit-2026-01-02T03-04-05.678.log", "audit-nothing.log", "other-2026-01-02T03-04-05.678.log"]
+        {
+            fs::write(path.with_file_name(name), "").unwrap();
+        }
+        file.write_all(b"123456\n").unwrap();
+        file.write_all(b"12\n").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"123456\n12\n");
+        file.write_all(b"x\n").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"x\n");
+        let left = names(path.parent().unwrap());
+        assert_eq!(left.len(), 4, "the one of last year is gone: {left:?}");
+        assert!(left.iter().any(|name| name == "audit-nothing.log"), "what is not ours is left alone");
+        // Another process goes on where this one stopped.
+        drop(file);
+        let mut file = Rotated::open(config).unwrap();
+        file.write_all(b"a long line\n").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"a long line\n");
+    }
+
+    #[test]
+    fn so_many_are_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("audit");
+        let config = AuditConfig { path: path.clone(), largest: 10, backups: Some(2), days: None };
+        let file = Rotated::open(config).unwrap();
+        let moments = ["2026-01-02T03:04:05.678Z", "2026-01-03T00:00:00Z", "2026-01-04T00:00:00Z"];
+        for at in moments {
+            fs::write(set_aside(&path, at.parse().unwrap()), "").unwrap();
+        }
+        file.remove_old(Timestamp::now()).unwrap();
+        assert_eq!(
+            names(folder.path()),
+            ["audit", "audit-2026-01-03T00-00-00.000", "audit-2026-01-04T00-00-00.000"]
+        );
+    }
+}

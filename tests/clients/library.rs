@@ -2,7 +2,7 @@
 //! end with an error where something is not as their users know it.
 
 use anyhow::{Context, Result, ensure};
-use lab::{Command, Host, KUBECONFIG, node_folder, python};
+use lab::{Command, Host, KUBECONFIG, binary, node_folder, python};
 
 use super::Server;
 
@@ -65,4 +65,10 @@ fn helm_installs_upgrades_and_goes_back() -> Result<()> {
         server.host.write(format!("/tmp/site/{name}"), content).context("writing the chart")?;
     }
     succeeds(script(&server.host, &python()?, HELM))
+}
+
+#[test]
+fn kube_rs() -> Result<()> {
+    let server = Server::start()?;
+    succeeds(server.host.command(binary("kube_rs")?.to_string_lossy()))
 }

@@ -1,5 +1,5 @@
-//! Real clients against `skiff server --disable-agent`: kubectl of three ages, the Python and Node libraries and Helm.
-//! What one of them does to a Kubernetes it must be able to do here, and its user must see the same.
+//! Real clients against `skiff server --disable-agent`: kubectl of three ages, the Python and Node libraries, Helm and
+//! kube-rs. What one of them does to a Kubernetes it must be able to do here, and its user must see the same.
 //!
 //! Each suite starts one server. Those of kubectl are lists of lines as somebody types them, each with what it must say;
 //! all lines are tried, and every one that says something else is reported.
@@ -7,6 +7,7 @@
 mod apply;
 mod case;
 mod cluster;
+mod columns;
 mod create;
 mod get;
 mod library;

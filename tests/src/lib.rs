@@ -44,12 +44,12 @@ mod shell;
 mod switch;
 mod terminal;
 
+pub use clients::{KUBECONFIG, kubectl, kubectl_folder, node_folder, python};
 pub use clock::Clock;
 pub use cluster::{Cluster, Node};
 pub use command::{Command, Output};
 pub use daemon::{Daemon, PATIENCE};
 pub use host::{Host, Link};
-pub use clients::{KUBECONFIG, kubectl, kubectl_folder, node_folder, python};
 pub use lab::Lab;
 pub use measure::{Spent, Usage};
 pub use program::binary;

@@ -216,10 +216,8 @@ pub(super) static SECRET_TABLE: Table = Table {
     },
 };
 
-pub(super) static SERVICE_ACCOUNT_TABLE: Table = Table {
-    columns: &[NAME, AGE],
-    cells: |account, now| vec![name(account), age(account, now)],
-};
+pub(super) static SERVICE_ACCOUNT_TABLE: Table =
+    Table { columns: &[NAME, AGE], cells: |account, now| vec![name(account), age(account, now)] };
 
 #[cfg(test)]
 mod tests {

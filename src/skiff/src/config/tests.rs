@@ -140,6 +140,7 @@ fn defaults() {
         "httpsListenPort": 6443,
         "subjectAltNames": [],
         "kubeconfig": {"path": "/etc/skiff/kubeconfig.yaml", "mode": "0600"},
+        "audit": null,
         "network": {
             "clusterCidr": ["10.42.0.0/16"],
             "serviceCidr": ["10.43.0.0/16"],
@@ -151,6 +152,18 @@ fn defaults() {
         "node": {"name": "host", "addresses": [], "labels": [], "taints": []},
     });
     assert_eq!(config, expected);
+}
+
+#[test]
+fn the_audit_log_is_kept_within_limits_unless_there_are_to_be_none() {
+    let log = |limits: &str| {
+        let text = format!("audit-log-path: /var/log/audit.log\n{limits}");
+        Machine::new().file("config.yaml", &text).server(&[])["audit"].clone()
+    };
+    let path = "/var/log/audit.log";
+    assert_eq!(log(""), json!({"path": path, "largestBytes": 10 << 20, "backups": 5, "days": null}));
+    let limits = "audit-log-maxsize: 1\naudit-log-maxbackup: 0\naudit-log-maxage: 30\n";
+    assert_eq!(log(limits), json!({"path": path, "largestBytes": 1 << 20, "backups": null, "days": 30}));
 }
 
 #[test]

@@ -59,7 +59,7 @@ impl Terminal {
     /// Its end, and what it showed at last.
     pub fn wait_exit(mut self) -> Result<(ExitStatus, String)> {
         while self.read()? {}
-        Ok((self.program.wait()?, self.shown))
+        Ok((self.program.wait()?, std::mem::take(&mut self.shown)))
     }
 
     /// Whether there was anything more to read.
@@ -78,6 +78,15 @@ impl Terminal {
                 Ok(count > 0)
             }
         }
+    }
+}
+
+/// Who is left unfinished is ended: a machine is not off before all who entered it have been waited for.
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        // Harmless when it has ended.
+        let _ = self.program.kill();
+        let _ = self.program.wait();
     }
 }
 

@@ -37,7 +37,8 @@ fn use_a_shell(cluster: &Cluster, pod: &str) -> Result<()> {
     terminal.resize(40, 120)?;
     terminal.enter("until stty size | grep '40 1''20'; do sleep 0.1; done\r")?;
     terminal.wait_for("40 120")?;
-    terminal.enter("echo st''arted; sleep 1000\r")?;
+    // Said by the program itself: what the shell says before is no sign that keys reach the program.
+    terminal.enter("sh -c \"echo st''arted; exec sleep 1000\"\r")?;
     terminal.wait_for("started")?;
     terminal.enter("\x03")?;
     terminal.wait_for("# ")?;

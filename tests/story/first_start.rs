@@ -82,3 +82,16 @@ fn without_dns_its_address_is_free_for_somebody_elses() -> Result<()> {
     assert_eq!(cluster.kubectl(kept)?, "{\"k8s-app\":\"kube-dns\"}");
     Ok(())
 }
+
+/// A stop that was asked for is no failure, whichever part hears of it first.
+#[test]
+fn who_is_asked_to_stop_ends_well() -> Result<()> {
+    let lab = Lab::new()?;
+    let cluster = Cluster::start(&lab, 1)?;
+    cluster.kubectl("wait --for=condition=Ready node --all --timeout=60s")?;
+    for node in cluster.agents.iter().chain([&cluster.server]) {
+        let status = node.daemon.stop()?;
+        ensure!(status.success(), "{} ended with {status}:\n{}", node.host.name(), node.daemon.logs());
+    }
+    Ok(())
+}

@@ -182,23 +182,20 @@ impl Agent {
         // All streams come through the tunnel, whose other end is the API server, which has decided who may.
         let server = Server::new(kubelet.workloads(), carrier.clone(), |peer| peer.is_none());
         tasks.spawn("server", serve(self.reach, server, carrier));
-        let stopping = shutdown.clone();
-        tasks.spawn("kubelet", async move { kubelet.run(stopping).await.context("run the kubelet") });
+        let kubelet = Box::pin(kubelet.run(shutdown.clone()));
         ready.set();
-        // What ends before the shutdown ends the process; the pods live on, and a new start finds them.
-        let ended = shutdown.or_requested(tasks.next()).await.flatten();
-        match ended {
-            Some(Ended { name, output: Err(error) }) => {
-                return Err(error.context(format!("the node's {name} failed")));
-            }
-            Some(Ended { name, output: Ok(()) }) if !shutdown.is_requested() => {
-                bail!("{name} ended without being asked to");
-            }
-            // Asked to end, and perhaps heard of it before we did.
-            Some(_) | None => {}
+        // What ends before the shutdown ends the process; the pods live on, and a new start finds them. Asked to end, only the
+        // kubelet has something to finish: all others go with it.
+        tokio::select! {
+            ended = kubelet => match ended.context("run the kubelet") {
+                Ok(()) if !shutdown.is_requested() => bail!("the kubelet ended without being asked to"),
+                ended => ended,
+            },
+            Some(Ended { name, output }) = tasks.next() => match output {
+                Ok(()) => bail!("the node's {name} ended without being asked to"),
+                Err(error) => Err(error.context(format!("the node's {name} failed"))),
+            },
         }
-        let (_, _) = tasks.drain(&shutdown).await;
-        Ok(())
     }
 
     /// The images of this machine, and those that somebody put beside them for a machine without a network.

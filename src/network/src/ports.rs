@@ -19,8 +19,8 @@ use ipnet::{IpNet, Ipv4Net};
 use tokio::sync::Mutex;
 
 use crate::nft::{
-    self, Base, Chain, Element, Expression as E, Field, Hook, Key, Kind, Nftables, Rule, Ruleset, Set,
-    Stored, Target, Type, Value, Verdict, priority,
+    self, Base, Chain, Element, Expression as E, Family, Field, Hook, Key, Kind, Nftables, Rule, Ruleset,
+    Set, Stored, Target, Type, Value, Verdict, priority,
 };
 
 const TABLE: &str = "skiff-host-ports";
@@ -133,51 +133,15 @@ fn ways(addresses: &[IpAddr], ports: &[HostPort]) -> Vec<Way> {
     ports.iter().flat_map(of_port).collect()
 }
 
-/// What differs between the families.
-struct Family {
-    digit: char,
-    number: u8,
-    address: Type,
-    source: Field,
-    destination: Field,
-}
-
-const FAMILIES: [Family; 2] = [
-    Family {
-        digit: '4',
-        number: 2,
-        address: Type::Ip4,
-        source: Field::Ip4Source,
-        destination: Field::Ip4Destination,
-    },
-    Family {
-        digit: '6',
-        number: 10,
-        address: Type::Ip6,
-        source: Field::Ip6Source,
-        destination: Field::Ip6Destination,
-    },
-];
-
-impl Family {
-    fn has(&self, address: IpAddr) -> bool {
-        address.is_ipv4() == (self.digit == '4')
-    }
-
-    fn named(&self, what: &str) -> String {
-        format!("{what}{}", self.digit)
-    }
-}
-
 fn table<'a>(ways: impl Iterator<Item = &'a Way>, cluster: &[IpNet]) -> Ruleset {
     let ways: Vec<&Way> = ways.collect();
     let nat = |hook, priority| Some(Base { kind: Kind::Nat, hook, priority });
     let guard = Some(Base { kind: Kind::Filter, hook: Hook::Prerouting, priority: BEFORE_ALL });
-    let leading: Vec<Rule> = FAMILIES.iter().flat_map(|family| lead(family, cluster)).collect();
+    let leading: Vec<Rule> = Family::BOTH.into_iter().flat_map(|family| lead(family, cluster)).collect();
     let chain = |name: &str, base, rules| Chain { name: name.into(), base, rules };
     Ruleset {
         table: TABLE.into(),
-        sets: FAMILIES.iter().flat_map(|family| sets(family, &ways)).collect(),
+        sets: Family::BOTH.into_iter().flat_map(|family| sets(family, &ways)).collect(),
         chains: vec![
             chain("guard", guard, vec![only_the_node_itself()]),
             chain("prerouting", nat(Hook::Prerouting, AFTER_SERVICES), leading.clone()),
@@ -187,26 +151,23 @@ fn table<'a>(ways: impl Iterator<Item = &'a Way>, cluster: &[IpNet]) -> Ruleset 
     }
 }
 
-fn lead(family: &Family, cluster: &[IpNet]) -> [Rule; 2] {
+fn lead(family: Family, cluster: &[IpNet]) -> [Rule; 2] {
     let to = |key, map: &str| {
-        E::Destination(Target::Map { key, map: family.named(map), six: family.digit == '6', port: true })
+        E::Destination(Target::Map { key, map: family.named(map), six: family == Family::Six, port: true })
     };
-    let at_one = vec![family.destination, Field::Protocol, Field::DestinationPort];
+    let at_one = vec![family.destination(), Field::Protocol, Field::DestinationPort];
     let at_every = vec![Field::Protocol, Field::DestinationPort];
-    let of_node = [
-        E::Equal(Field::Family, Value::protocol(family.number)),
-        E::Equal(Field::DestinationType, Value::number(OWN)),
-    ];
+    let of_node = [family.only(), E::Equal(Field::DestinationType, Value::number(OWN))];
     let not_the_clusters = cluster
         .iter()
-        .filter(|network| family.has(network.addr()))
-        .map(|network| E::Network { field: family.destination, network: network.trunc(), inside: false });
+        .filter(|network| Family::of(network.addr()) == family)
+        .map(|network| E::Network { field: family.destination(), network: network.trunc(), inside: false });
     let at_every = of_node.into_iter().chain(not_the_clusters).chain([to(at_every, "every")]).collect();
     [Rule(vec![to(at_one, "one")]), Rule(at_every)]
 }
 
-fn sets(family: &Family, ways: &[&Way]) -> [Set; 3] {
-    let ways: Vec<&&Way> = ways.iter().filter(|way| family.has(way.to)).collect();
+fn sets(family: Family, ways: &[&Way]) -> [Set; 3] {
+    let ways: Vec<&&Way> = ways.iter().filter(|way| Family::of(way.to) == family).collect();
     let set = |name: &str, key: &[Type], stored, elements: BTreeMap<Vec<u8>, Element>| Set {
         name: family.named(name),
         key: key.to_vec(),
@@ -215,7 +176,7 @@ fn sets(family: &Family, ways: &[&Way]) -> [Set; 3] {
         memory: None,
         elements: elements.into_values().collect(),
     };
-    let place = || Stored::Data(vec![family.address, Type::Port]);
+    let place = || Stored::Data(vec![family.address(), Type::Port]);
     let target = |way: &Way| vec![Value::from(way.to), Value::port(way.from.pod_port)];
     let port = |way: &Way| [Value::protocol(way.from.protocol), Value::port(way.from.port)];
     // The scheduler lets nobody have a port twice; if somebody has, the first one keeps it: two elements of one key would refuse all.
@@ -234,9 +195,9 @@ fn sets(family: &Family, ways: &[&Way]) -> [Set; 3] {
         (way.to.to_string().into_bytes(), Element::Member(Key::One(both)))
     });
     [
-        set("one", &[family.address, Type::Protocol, Type::Port], place(), of(true)),
+        set("one", &[family.address(), Type::Protocol, Type::Port], place(), of(true)),
         set("every", &[Type::Protocol, Type::Port], place(), of(false)),
-        set("itself", &[family.address; 2], Stored::Nothing, itself.collect()),
+        set("itself", &[family.address(); 2], Stored::Nothing, itself.collect()),
     ]
 }
 
@@ -249,8 +210,8 @@ fn order(way: &Way) -> Vec<u8> {
 fn hide() -> Vec<Rule> {
     let translated = || E::Bits(Field::ConnectionStatus, TRANSLATED);
     let from_loopback = E::Network { field: Field::Ip4Source, network: IpNet::V4(LOOPBACK), inside: true };
-    let to_itself = FAMILIES.iter().map(|family| {
-        let key = vec![family.source, family.destination];
+    let to_itself = Family::BOTH.into_iter().map(|family| {
+        let key = vec![family.source(), family.destination()];
         let itself = E::Lookup { key, set: family.named("itself"), inside: true };
         Rule(vec![translated(), itself, E::Masquerade])
     });

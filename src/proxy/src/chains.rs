@@ -10,7 +10,7 @@ use network::nft::{
 };
 
 use crate::endpoint::{Chosen, Endpoint};
-use crate::ruleset::{MASQUERADE, Node, Plan, address_type, reject, source};
+use crate::ruleset::{MASQUERADE, Node, Plan, reject};
 use crate::service::Port;
 
 /// The routing type of an address of this machine.
@@ -76,7 +76,7 @@ pub(crate) fn add(plan: &mut Plan, port: &Port, chosen: &Chosen<'_>, targets: &T
         }
     }
     if let Some(lifetime) = port.affinity.filter(|_| chosen.any) {
-        let address = address_type(port.name.family);
+        let address = port.name.family.address();
         let stored = Stored::Data(vec![address, Type::Port]);
         plan.sets.push(Set {
             memory: Some(lifetime),
@@ -128,7 +128,7 @@ fn enter(port: &Port, aim: Aim, node: &Node) -> Vec<Rule> {
     let pods =
         node.cluster_cidrs.iter().filter(|network| network.addr().is_ipv4() == port.cluster_ip.is_ipv4());
     let from_pods = pods.map(|network| {
-        let inside = E::Network { field: source(family), network: network.trunc(), inside: true };
+        let inside = E::Network { field: family.source(), network: network.trunc(), inside: true };
         Rule(vec![inside, anywhere()])
     });
     let own = E::Equal(Field::SourceType, Value::number(OWN));
@@ -138,7 +138,7 @@ fn enter(port: &Port, aim: Aim, node: &Node) -> Vec<Rule> {
 }
 
 fn add_endpoints(plan: &mut Plan, port: &Port, policy: &str, endpoints: &[&Endpoint]) {
-    let address = address_type(port.name.family);
+    let address = port.name.family.address();
     let name = named(policy, port);
     let place = |endpoint: &Endpoint| vec![endpoint.address.into(), Value::port(endpoint.port)];
     let drawn = (0..).zip(endpoints);
@@ -155,7 +155,7 @@ fn add_endpoints(plan: &mut Plan, port: &Port, policy: &str, endpoints: &[&Endpo
             vec![Rule(vec![E::Destination(target)])]
         }
         Some(_) => {
-            let (client, memory) = (source(port.name.family), named("memory", port));
+            let (client, memory) = (port.name.family.source(), named("memory", port));
             let places = named(&format!("{policy}-places"), port);
             let members =
                 endpoints.iter().map(|endpoint| Element::Member(Key::One(place(endpoint)))).collect();
@@ -183,9 +183,9 @@ fn add_guard(plan: &mut Plan, port: &Port, node: &Node) {
         Element::Member(Key::Range(vec![range.network().into()], vec![last]))
     });
     let allowed = named("allowed", port);
-    let key = vec![address_type(port.name.family)];
+    let key = vec![port.name.family.address()];
     plan.sets.push(Set { intervals: true, ..set(allowed.clone(), key, Stored::Nothing, members.collect()) });
-    let others = E::Lookup { key: vec![source(port.name.family)], set: allowed, inside: false };
+    let others = E::Lookup { key: vec![port.name.family.source()], set: allowed, inside: false };
     let guard = named("guard", port);
     plan.chains.push(Chain {
         name: guard.clone(),

@@ -5,9 +5,10 @@ use std::net::IpAddr;
 
 use client::Key;
 use k8s_openapi::api::discovery::v1::{self as discovery, EndpointSlice};
+use network::nft::Family;
 
 use crate::Node;
-use crate::service::{Family, Port, PortName, protocol};
+use crate::service::{Port, PortName, protocol};
 
 const SERVICE: &str = "kubernetes.io/service-name";
 

@@ -16,19 +16,18 @@ use ipnet::IpNet;
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use network::nft::{
-    Base, Chain, Element, Expression as E, Field, Hook, Key, Kind, Rule, Ruleset, Set, Stored, Type, Value,
-    Verdict, priority,
+    Base, Chain, Element, Expression as E, Family, Field, Hook, Key, Kind, Rule, Ruleset, Set, Stored, Type,
+    Value, Verdict, priority,
 };
 
 use crate::chains::{self, Targets};
 use crate::endpoint::{Endpoints, choose, endpoints};
-use crate::service::{Family, Port, TCP, ports};
+use crate::service::{Port, TCP, ports};
 
 /// Packets with this bit leave with the node's address.
 pub(crate) const MASQUERADE: u32 = 0x4000;
 const NEW: u32 = 8;
 const TRANSLATED: u32 = 0x20;
-const FAMILIES: [Family; 2] = [Family::Four, Family::Six];
 
 /// What must be known of the node whose packets are routed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -93,7 +92,7 @@ impl Plan {
     }
 
     fn into_table(mut self, table: &str, node: &Node) -> Ruleset {
-        for family in FAMILIES {
+        for family in Family::BOTH {
             let sets = self.maps(family, node);
             self.sets.extend(sets);
         }
@@ -110,7 +109,7 @@ impl Plan {
     }
 
     fn maps(&self, family: Family, node: &Node) -> Vec<Set> {
-        let address = address_type(family);
+        let address = family.address();
         let by_address = [address, Type::Protocol, Type::Port];
         let by_port = [Type::Protocol, Type::Port];
         let one = |it: IpAddr| Element::Member(Value::from(it).into());
@@ -120,7 +119,7 @@ impl Plan {
         };
         let nodes: BTreeSet<IpAddr> = node.addresses.iter().copied().collect();
         let set = |name: &str, key: &[Type], stored, elements| Set {
-            name: format!("{name}{}", family.digit()),
+            name: family.named(name),
             key: key.to_vec(),
             stored,
             intervals: false,
@@ -151,27 +150,6 @@ fn elements(map: &BTreeMap<(Family, Place), Verdict>, wanted: Family, addressed:
     .collect()
 }
 
-pub(crate) fn address_type(family: Family) -> Type {
-    match family {
-        Family::Four => Type::Ip4,
-        Family::Six => Type::Ip6,
-    }
-}
-
-pub(crate) fn source(family: Family) -> Field {
-    match family {
-        Family::Four => Field::Ip4Source,
-        Family::Six => Field::Ip6Source,
-    }
-}
-
-fn destination(family: Family) -> Field {
-    match family {
-        Family::Four => Field::Ip4Destination,
-        Family::Six => Field::Ip6Destination,
-    }
-}
-
 fn base_chains() -> Vec<Chain> {
     let chain = |name: &str, kind, hook, priority, rule: Vec<E>| Chain {
         name: name.into(),
@@ -194,37 +172,33 @@ fn base_chains() -> Vec<Chain> {
     ]
 }
 
-fn named(name: &str, family: Family) -> String {
-    format!("{name}{}", family.digit())
-}
-
 fn in_set(key: Vec<Field>, name: &str, family: Family) -> E {
-    E::Lookup { key, set: named(name, family), inside: true }
+    E::Lookup { key, set: family.named(name), inside: true }
 }
 
 fn by_address(map: &str, family: Family) -> Rule {
-    let key = vec![destination(family), Field::Protocol, Field::DestinationPort];
-    Rule(vec![E::Dispatch { key, map: named(map, family) }])
+    let key = vec![family.destination(), Field::Protocol, Field::DestinationPort];
+    Rule(vec![E::Dispatch { key, map: family.named(map) }])
 }
 
 fn by_node_port(map: &str, family: Family) -> Rule {
     let key = vec![Field::Protocol, Field::DestinationPort];
-    let ours = in_set(vec![destination(family)], "node-ips", family);
-    Rule(vec![ours, E::Dispatch { key, map: named(map, family) }])
+    let ours = in_set(vec![family.destination()], "node-ips", family);
+    Rule(vec![ours, E::Dispatch { key, map: family.named(map) }])
 }
 
 /// Whoever is no pod gets the answer by way of this node: the endpoint may not know another way back.
 fn services_chain(node: &Node) -> Chain {
     let mut rules = Vec::new();
-    for family in FAMILIES {
+    for family in Family::BOTH {
         let pods: Vec<_> = node.cluster_cidrs.iter().filter(|it| Family::of(it.addr()) == family).collect();
         if !pods.is_empty() {
             let outside = pods.iter().map(|network| E::Network {
-                field: source(family),
+                field: family.source(),
                 network: network.trunc(),
                 inside: false,
             });
-            let to_service = in_set(vec![destination(family)], "cluster-ips", family);
+            let to_service = in_set(vec![family.destination()], "cluster-ips", family);
             rules.push(Rule([to_service].into_iter().chain(outside).chain([E::Mark(MASQUERADE)]).collect()));
         }
         rules.push(by_address("services", family));
@@ -235,8 +209,8 @@ fn services_chain(node: &Node) -> Chain {
 
 /// What comes here was not translated: nobody answers for it, or it asks for a port that a Service does not have.
 fn refuse_chain() -> Chain {
-    let rules = FAMILIES.into_iter().flat_map(|family| {
-        let unknown = in_set(vec![destination(family)], "cluster-ips", family);
+    let rules = Family::BOTH.into_iter().flat_map(|family| {
+        let unknown = in_set(vec![family.destination()], "cluster-ips", family);
         [
             by_address("refused", family),
             by_node_port("refused-node-ports", family),
@@ -256,15 +230,15 @@ fn reject_chain() -> Chain {
 }
 
 fn firewall_chain() -> Chain {
-    let rules = FAMILIES.into_iter().map(|family| by_address("guarded", family));
+    let rules = Family::BOTH.into_iter().map(|family| by_address("guarded", family));
     Chain { name: "firewall".into(), base: None, rules: rules.collect() }
 }
 
 /// The mark goes: a tunnel's outer packet would carry it on.
 fn masquerade_chain() -> Chain {
     let marked = Rule(vec![E::Bits(Field::Mark, MASQUERADE), E::Unmark(MASQUERADE), E::Masquerade]);
-    let to_itself = FAMILIES.into_iter().map(|family| {
-        let key = vec![source(family), destination(family)];
+    let to_itself = Family::BOTH.into_iter().map(|family| {
+        let key = vec![family.source(), family.destination()];
         Rule(vec![E::Bits(Field::ConnectionStatus, TRANSLATED), in_set(key, "loops", family), E::Masquerade])
     });
     Chain { name: "masquerade".into(), base: None, rules: [marked].into_iter().chain(to_itself).collect() }

@@ -6,29 +6,11 @@ use std::time::Duration;
 use client::Key;
 use ipnet::IpNet;
 use k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
+use network::nft::Family;
 
 /// Says that somebody else routes this Service.
 const OTHER_PROXY: &str = "service.kubernetes.io/service-proxy-name";
 const AFFINITY_SECONDS: i32 = 10_800;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum Family {
-    Four,
-    Six,
-}
-
-impl Family {
-    pub(crate) fn of(address: IpAddr) -> Self {
-        if address.is_ipv4() { Self::Four } else { Self::Six }
-    }
-
-    pub(crate) fn digit(self) -> char {
-        match self {
-            Self::Four => '4',
-            Self::Six => '6',
-        }
-    }
-}
 
 /// The number of a protocol in an IP packet.
 pub(crate) fn protocol(name: Option<&str>) -> Option<u8> {

@@ -6,6 +6,7 @@
 mod change;
 mod difference;
 mod expression;
+mod family;
 mod message;
 mod removals;
 mod ruleset;
@@ -14,6 +15,7 @@ mod value;
 
 pub use change::Change;
 pub use expression::{Expression, Rule, Target, Verdict};
+pub use family::Family;
 pub use message::Subject;
 pub use removals::Removals;
 pub use ruleset::{Base, Chain, Element, Hook, Key, Kind, Ruleset, Set, Stored, priority};

@@ -30,6 +30,9 @@ pub struct Strategy {
     pub validate_update: fn(&Node<'_, '_>, &Value, &mut Errors),
     /// The same for a write of the status alone.
     pub validate_status: fn(&Node<'_, '_>, &Value, &mut Errors),
+    /// Whether one version says no more than the other but that its author still lives. A crash may undo such a write, and
+    /// flash is spared it.
+    pub is_sign_of_life: fn(&Value, &Value) -> bool,
     pub generation: Generation,
     /// An update without a resource version overwrites whatever is there.
     pub unconditional_update: bool,
@@ -54,6 +57,7 @@ impl Strategy {
         validate_create: |_, _| {},
         validate_update: |_, _, _| {},
         validate_status: |_, _, _| {},
+        is_sign_of_life: |_, _| false,
         generation: Generation::None,
         unconditional_update: true,
         create_on_update: false,

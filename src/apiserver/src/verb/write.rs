@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 
 use api::kinds::Kind;
 use api::status::{self, Status};
-use bytes::Bytes;
 use http::{HeaderValue, header};
 use serde_json::Value;
-use store::{Action, Entry, Event, Precondition, Store, Write, WriteError};
+use store::{Action, Class, Entry, Event, Precondition, Store, Write, WriteError};
 
 use crate::answer::Answer;
 use crate::object::stored::Head;
@@ -20,7 +19,7 @@ pub(super) async fn insert(
     key: String,
     object: &Value,
 ) -> Result<Event, WriteError> {
-    let write = of_kind(kind, key, Action::Create, Head::of(kind).encode(object));
+    let write = Write { key: key.into(), action: Action::Create(value(kind, object)), class: class(kind) };
     commit(store, kind, write, None, Some(object)).await
 }
 
@@ -33,8 +32,8 @@ pub(super) async fn replace(
     new: &Value,
 ) -> Result<Event, WriteError> {
     let unchanged = Precondition::Unchanged(entry.modified());
-    let bytes = Head::of(kind).encode(new);
-    let write = of_kind(kind, entry.key().into(), |value| Action::Update(value, unchanged), bytes);
+    let class = if (kind.strategy.is_sign_of_life)(new, old) { Class::Soft } else { class(kind) };
+    let write = Write { key: entry.key().into(), action: Action::Update(value(kind, new), unchanged), class };
     commit(store, kind, write, Some(old), Some(new)).await
 }
 
@@ -45,19 +44,23 @@ pub(super) async fn remove(
     entry: &Entry,
     old: &Value,
 ) -> Result<Event, WriteError> {
-    let write = Write::delete(entry.key(), Precondition::Unchanged(entry.modified()));
-    let write = if kind.soft { write.soft() } else { write };
+    let unchanged = Precondition::Unchanged(entry.modified());
+    let write = Write { key: entry.key().into(), action: Action::Delete(unchanged), class: class(kind) };
     commit(store, kind, write, Some(old), None).await
 }
 
-/// How a kind's objects are kept: soft kinds in memory, kinds with a life time until then.
-fn of_kind(kind: &Kind, key: String, action: impl FnOnce(store::Value) -> Action, bytes: Bytes) -> Write {
-    let value = match kind.ttl {
+/// Soft kinds are kept in memory.
+fn class(kind: &Kind) -> Class {
+    if kind.soft { Class::Soft } else { Class::Durable }
+}
+
+/// The object as it is stored; until its time is over, if its kind has one.
+fn value(kind: &Kind, object: &Value) -> store::Value {
+    let bytes = Head::of(kind).encode(object);
+    match kind.ttl {
         Some(ttl) => store::Value::expiring(bytes, ttl),
         None => bytes.into(),
-    };
-    let class = if kind.soft { store::Class::Soft } else { store::Class::Durable };
-    Write { key: key.into(), action: action(value), class }
+    }
 }
 
 /// One write, and in the same transaction those of what the object holds beside itself.

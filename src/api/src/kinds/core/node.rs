@@ -18,6 +18,7 @@ pub(super) const STRATEGY: Strategy = Strategy {
     validate,
     validate_update: update,
     validate_status: status_update,
+    is_sign_of_life,
     warnings,
     ..Strategy::PLAIN
 };
@@ -42,6 +43,23 @@ fn defaults(node: &mut Value) {
             round_up(list);
         }
     }
+}
+
+/// A kubelet says every five minutes that its node is as it was; that it lives is in its lease too.
+fn is_sign_of_life(new: &Value, old: &Value) -> bool {
+    let but_for_times = |node: &Value| {
+        let mut node = node.clone();
+        for field in ["managedFields", "resourceVersion"] {
+            replace(&mut node["metadata"], field, None);
+        }
+        for condition in
+            node.pointer_mut("/status/conditions").and_then(Value::as_array_mut).into_iter().flatten()
+        {
+            replace(condition, "lastHeartbeatTime", None);
+        }
+        node
+    };
+    but_for_times(new) == but_for_times(old)
 }
 
 fn validate(node: &Node<'_, '_>, errors: &mut Errors) {
@@ -209,6 +227,24 @@ fn address<'v>(node: &'v Value, kind: &str) -> &'v str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_only_lives_says_nothing_new() {
+        let node = |version, heard, ready| {
+            json!({
+                "metadata": {"resourceVersion": version, "managedFields": [{"time": heard}]},
+                "status": {"conditions": [{"type": "Ready", "status": ready, "lastHeartbeatTime": heard}]},
+            })
+        };
+        assert!(is_sign_of_life(
+            &node("8", "2026-11-21T10:05:00Z", "True"),
+            &node("7", "2026-11-21T10:00:00Z", "True")
+        ));
+        assert!(!is_sign_of_life(
+            &node("8", "2026-11-21T10:05:00Z", "False"),
+            &node("7", "2026-11-21T10:00:00Z", "True")
+        ));
+    }
 
     #[test]
     fn ranges_addresses_and_amounts() {

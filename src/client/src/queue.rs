@@ -11,6 +11,7 @@ use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use task::deadline;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tracing::{debug, warn};
@@ -79,7 +80,7 @@ impl<T: Clone + Eq + Hash> Queue<T> {
 
     /// Has `key` looked at after a while, or earlier if it was to be looked at earlier.
     pub fn add_after(&self, key: T, delay: Duration) {
-        self.lock().delay(key, Instant::now() + delay);
+        self.lock().delay(key, deadline(delay));
         self.0.more.notify_one();
     }
 
@@ -119,7 +120,7 @@ impl<T: Clone + Eq + Hash> Queue<T> {
         let mut state = self.lock();
         let failures = state.finish(&key, true);
         let delay = FIRST_RETRY.saturating_mul(1 << failures.saturating_sub(1).min(20)).min(LAST_RETRY);
-        state.delay(key, Instant::now() + delay);
+        state.delay(key, deadline(delay));
         drop(state);
         self.0.more.notify_one();
         failures
@@ -291,5 +292,12 @@ mod tests {
         queue.done(&"a");
         assert_eq!(ready(&queue).await, None);
         assert!(queue.lock().due.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_delay_may_be_as_long_as_anybody_asks() {
+        let queue = Queue::default();
+        queue.add_after("a", Duration::MAX);
+        assert_eq!(ready(&queue).await, None);
     }
 }

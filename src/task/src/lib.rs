@@ -8,15 +8,18 @@
 //! - [`Tasks`] owns what was spawned: a task ends before its owner does.
 //! - [`Carrier`] owns what somebody else began and cannot wait for.
 //! - [`Backoff`] spaces attempts that may fail again.
+//! - [`deadline`] and [`Stopwatch`] tell time where people ask for any number of it and clocks are set.
 
 mod backoff;
 mod carrier;
+mod clock;
 mod ready;
 mod shutdown;
 mod tasks;
 
 pub use backoff::Backoff;
 pub use carrier::{Carrier, Stopping};
+pub use clock::{Stopwatch, deadline};
 pub use ready::{NotReady, Ready, ReadySignal, readiness};
 pub use shutdown::{Shutdown, ShutdownTrigger, shutdown};
 pub use tasks::{Ended, Tasks};

@@ -14,6 +14,8 @@ use super::Cause;
 
 /// What upstream asks for when the pod does not say.
 const USUAL_LIFE: i64 = 3600;
+/// No server grants more.
+const LONGEST_LIFE: Duration = Duration::from_secs(1 << 32);
 /// However long a token lives: a new one each day.
 const LONGEST_USE: Duration = Duration::from_secs(24 * 3600);
 /// After a renewal that failed, while the old token is still good.
@@ -99,7 +101,8 @@ async fn fetch(client: &Client, pod: &Pod, source: &ServiceAccountTokenProjectio
     if answer.status.token.is_empty() {
         return Err(Cause::NoToken);
     }
-    let life = Duration::from_secs(answer.spec.expiration_seconds.unwrap_or(USUAL_LIFE.unsigned_abs()));
+    let granted = answer.spec.expiration_seconds.unwrap_or(USUAL_LIFE.unsigned_abs());
+    let life = Duration::from_secs(granted).min(LONGEST_LIFE);
     let renew = asked + (life * 4 / 5).min(LONGEST_USE);
     Ok(Token { text: answer.status.token.into_bytes(), renew, ends: asked + life })
 }

@@ -28,7 +28,7 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::{Pod, PodSpec, PodStatus};
 use k8s_openapi::jiff::Timestamp;
 use oci::PodState;
-use task::Backoff;
+use task::{Backoff, Stopwatch, deadline};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
@@ -115,6 +115,7 @@ pub(crate) struct Worker {
     /// The status as it was computed for the last write: conditions keep their times by it.
     before: Option<PodStatus>,
     start_time: Timestamp,
+    age: Stopwatch,
     /// When all of it must have ended, once it is ending.
     deadline: watch::Sender<Option<Instant>>,
     probes: BTreeMap<String, Probes>,
@@ -162,6 +163,7 @@ impl Worker {
             make_after: None,
             before,
             start_time,
+            age: Stopwatch::since(start_time.into()),
             deadline: watch::Sender::new(None),
             probes: BTreeMap::new(),
             news: mpsc::channel(NEWS),
@@ -251,9 +253,9 @@ impl Worker {
             return None;
         }
         let limit = Duration::from_secs(u64::try_from(limit).unwrap_or(0));
-        let ran = Duration::try_from(Timestamp::now().duration_since(self.start_time)).unwrap_or_default();
-        if ran < limit {
-            return Some(Instant::now() + (limit - ran));
+        let left = limit.saturating_sub(self.age.elapsed());
+        if !left.is_zero() {
+            return Some(deadline(left));
         }
         let message = "Pod was active on the node longer than the specified deadline";
         self.verdict = Some(Verdict { reason: "DeadlineExceeded".to_owned(), message: message.to_owned() });
@@ -267,7 +269,7 @@ impl Worker {
         if !self.is_ending() {
             return;
         }
-        let until = Instant::now() + self.grace();
+        let until = deadline(self.grace());
         self.deadline.send_if_modified(|deadline| {
             let nearer = deadline.is_none_or(|known| until < known);
             if nearer {

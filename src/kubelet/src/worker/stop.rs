@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use client::Severity;
 use k8s_openapi::api::core::v1::Pod;
+use task::deadline;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
@@ -34,7 +35,7 @@ pub(super) struct Stop {
 
 impl Stop {
     pub(super) async fn run(mut self) {
-        let own = Instant::now() + self.grace;
+        let own = deadline(self.grace);
         let pod = Arc::clone(&self.pod);
         if let Some(member) = pod.spec.as_ref().and_then(|spec| member(spec, &self.name)) {
             self.tell(&member);

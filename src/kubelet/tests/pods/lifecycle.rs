@@ -9,6 +9,7 @@ crate::tests![
     a_pod_becomes_ready_and_goes,
     init_containers_run_first_and_sidecars_stay,
     a_job_succeeds_or_fails,
+    any_number_of_seconds_may_be_asked_for,
     a_pod_knows_its_place,
     another_image_is_another_container,
     the_node_is_registered,
@@ -84,6 +85,20 @@ async fn a_job_succeeds_or_fails(ground: &Ground) {
         let end = container(&pod, "app").unwrap().state.as_ref().unwrap().terminated.clone().unwrap();
         assert_eq!((end.exit_code, end.message.as_deref()), (code, Some("so it went")));
     }
+    agent.stop().await;
+}
+
+async fn any_number_of_seconds_may_be_asked_for(ground: &Ground) {
+    let agent = ground.agent().await;
+    let script = "trap 'exit 0' TERM; while :; do sleep 1000 & wait; done";
+    let change = |spec: &mut serde_json::Value| {
+        spec["terminationGracePeriodSeconds"] = i64::MAX.into();
+        spec["activeDeadlineSeconds"] = i32::MAX.into();
+    };
+    ground.pod("web", script, change).await;
+    ground.until("web", is_ready).await;
+    ground.delete("web").await;
+    ground.gone("web").await;
     agent.stop().await;
 }
 

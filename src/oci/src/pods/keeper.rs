@@ -44,9 +44,16 @@ const STEADY: Duration = Duration::from_secs(60);
 #[derive(Default)]
 struct Pending {
     sequence: u64,
-    answers: HashMap<u64, oneshot::Sender<Result<Vec<OwnedFd>, Error>>>,
+    answers: HashMap<u64, Awaited>,
+    /// By the numbers of execs. One that was refused never ends.
     execs: HashMap<u64, Ending>,
     removing: bool,
+}
+
+struct Awaited {
+    answer: oneshot::Sender<Result<Vec<OwnedFd>, Error>>,
+    /// What the order begins.
+    exec: Option<u64>,
 }
 
 impl Keeper {
@@ -104,10 +111,7 @@ impl Keeper {
     fn hear(&self, pending: &mut Pending, message: Message, descriptors: Vec<OwnedFd>) {
         match message {
             Message::Reply { sequence, result } => {
-                if let Some(answer) = pending.answers.remove(&sequence) {
-                    // Whoever asked may have stopped waiting.
-                    let _ = answer.send(result.map(|()| descriptors).map_err(Error::Refused));
-                }
+                pending.answered(sequence, result.map(|()| descriptors).map_err(Error::Refused));
             }
             Message::State { container, state } => {
                 self.publish(|pod| drop(pod.containers.insert(container, state)));
@@ -131,19 +135,57 @@ impl Keeper {
 impl Pending {
     /// Whether the shim is still there.
     async fn send(&mut self, link: &Link, command: Command) -> bool {
+        let (request, descriptors) = self.expect(command);
+        link.send(&request, &descriptors).await.is_ok()
+    }
+
+    fn expect(&mut self, command: Command) -> (Request, Vec<OwnedFd>) {
+        let Command { order, descriptors, answer, exec: ending } = command;
         self.sequence += 1;
         let sequence = self.sequence;
-        self.removing |= matches!(command.order, Order::Remove);
-        if let (Order::Exec { exec, .. }, Some(ending)) = (&command.order, command.exec) {
-            self.execs.insert(*exec, ending);
-        }
-        self.answers.insert(sequence, command.answer);
+        self.removing |= matches!(order, Order::Remove);
+        let exec = if let Order::Exec { exec, .. } = &order { Some(*exec) } else { None };
+        self.execs.extend(exec.zip(ending));
         // An answer that is never given is dropped with `self`, which tells whoever waits.
-        link.send(&Request { sequence, order: command.order }, &command.descriptors).await.is_ok()
+        self.answers.insert(sequence, Awaited { answer, exec });
+        (Request { sequence, order }, descriptors)
+    }
+
+    fn answered(&mut self, sequence: u64, answer: Result<Vec<OwnedFd>, Error>) {
+        let Some(awaited) = self.answers.remove(&sequence) else { return };
+        if let (Err(_), Some(exec)) = (&answer, awaited.exec) {
+            self.execs.remove(&exec);
+        }
+        // Whoever asked may have stopped waiting.
+        let _ = awaited.answer.send(answer);
     }
 }
 
 pub(super) fn greeted(hello: Hello) -> PodState {
     let sandbox = if hello.sandbox.is_ok() { Sandbox::Ready } else { Sandbox::Gone };
     PodState { sandbox, containers: hello.containers }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Orders a further process.
+    fn exec(pending: &mut Pending, number: u64) -> u64 {
+        let order = Order::Exec { exec: number, container: "app".to_owned() };
+        let ((answer, _), (code, _), (output, _)) =
+            (oneshot::channel(), oneshot::channel(), oneshot::channel());
+        let exec = Some(Ending { code, output });
+        pending.expect(Command { order, descriptors: Vec::new(), answer, exec }).0.sequence
+    }
+
+    #[test]
+    fn a_refused_exec_leaves_nothing_behind() {
+        let mut pending = Pending::default();
+        let (good, bad) = (exec(&mut pending, 7), exec(&mut pending, 8));
+        pending.answered(good, Ok(Vec::new()));
+        pending.answered(bad, Err(Error::Refused("no such file".to_owned())));
+        assert!(pending.answers.is_empty());
+        assert_eq!(pending.execs.keys().collect::<Vec<_>>(), [&7], "the other runs");
+    }
 }

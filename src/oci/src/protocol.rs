@@ -72,10 +72,6 @@ pub(crate) enum Order {
         container: String,
         size: Size,
     },
-    /// Start the log file anew: someone has renamed it.
-    ReopenLog {
-        container: String,
-    },
     /// Kill everything, forget everything, end.
     Remove,
 }

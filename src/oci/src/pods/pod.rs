@@ -161,11 +161,6 @@ impl Pod {
         self.order(Order::Resize { container: container.to_owned(), size }).await
     }
 
-    /// To be called after the log file was renamed.
-    pub async fn reopen_log(&self, container: &str) -> Result<(), Error> {
-        self.order(Order::ReopenLog { container: container.to_owned() }).await
-    }
-
     /// Starts a further process in a running container. Streams that are not wanted are `/dev/null`; a terminal's are one.
     pub async fn exec(&self, container: &str, spec: &ExecSpec, wanted: Wanted) -> Result<Exec, Error> {
         let (streams, theirs) = if spec.process.terminal.is_some() {

@@ -1,12 +1,13 @@
 //! A container's log, line by line as `TIME STREAM TAG TEXT`, the format of the container runtime interface.
 //!
 //! `TAG` is `F` for a line's end and `P` for a part of it: a line is cut every 16 KiB, and output that ends without a newline
-//! ends with a part. A log that cannot be written loses lines and holds up nobody: a full disk must not stop a container.
+//! ends with a part. A log that cannot be written loses lines and holds up nobody: a full disk must not stop a container. When
+//! there is room again it goes on.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::spec::Log;
 
@@ -71,54 +72,64 @@ impl Lines {
     }
 }
 
+/// So long a log that could not be opened or set aside is left as it is: a container may write thousands of lines a second.
+const RETRY: Duration = Duration::from_secs(5);
+
 /// The file, renamed when it grows too large.
 pub(super) struct LogFile {
     log: Log,
     file: Option<File>,
     size: u64,
+    /// After a failure: nothing is tried before.
+    retry: Option<Instant>,
 }
 
 impl LogFile {
     pub(super) fn open(log: Log) -> Self {
-        let mut new = Self { log, file: None, size: 0 };
-        new.reopen();
+        let mut new = Self { log, file: None, size: 0, retry: None };
+        new.ready(0, Instant::now());
         new
     }
 
-    /// Starts a new file if someone has renamed the current one.
-    pub(super) fn reopen(&mut self) {
-        let opened = append_to(&self.log.path);
-        if let Err(error) = &opened {
-            eprintln!("shim: cannot open log {}: {error}", self.log.path.display());
-        }
-        self.file = opened.ok();
-        self.size =
-            self.file.as_ref().and_then(|file| file.metadata().ok()).map_or(0, |metadata| metadata.len());
-    }
-
     pub(super) fn append(&mut self, lines: &[u8]) {
-        let too_large = self.size + lines.len() as u64 > self.log.max_size;
-        if self.log.max_size > 0 && self.size > 0 && too_large {
-            self.rotate();
-        }
+        self.ready(lines.len() as u64, Instant::now());
         if self.file.as_mut().is_some_and(|file| file.write_all(lines).is_ok()) {
             self.size += lines.len() as u64;
         }
     }
 
-    fn rotate(&mut self) {
-        if let Err(error) = set_aside(&self.log, SystemTime::now()) {
-            eprintln!("shim: cannot rotate log {}: {error}", self.log.path.display());
+    /// Sees to it that there is a file with room for so much more, as far as that can be had.
+    fn ready(&mut self, more: u64, now: Instant) {
+        let full = self.log.max_size > 0 && self.size > 0 && self.size + more > self.log.max_size;
+        if (self.file.is_some() && !full) || self.retry.is_some_and(|retry| now < retry) {
+            return;
         }
-        self.reopen();
+        let renewed = self.renew(full);
+        self.retry = renewed.is_err().then(|| now + RETRY);
+        if let Err(error) = renewed {
+            eprintln!("shim: cannot start log {}: {error}", self.log.path.display());
+        }
+    }
+
+    fn renew(&mut self, full: bool) -> io::Result<()> {
+        if full {
+            set_aside(&self.log, SystemTime::now())?;
+            (self.file, self.size) = (None, 0);
+        }
+        let (file, size) = append_to(&self.log.path)?;
+        (self.file, self.size) = (Some(file), size);
+        Ok(())
     }
 }
 
-fn append_to(path: &Path) -> io::Result<File> {
+/// The file and its size.
+fn append_to(path: &Path) -> io::Result<(File, u64)> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
     }
-    OpenOptions::new().append(true).create(true).open(path)
+    let file = OpenOptions::new().append(true).create(true).open(path)?;
+    let size = file.metadata()?.len();
+    Ok((file, size))
 }
 
 /// Names old files as the kubelet does, so that whoever reads or removes pod logs finds them.
@@ -140,7 +151,11 @@ fn set_aside(log: &Log, now: SystemTime) -> io::Result<()> {
     }
     let digits: String = timestamp(now).chars().filter(char::is_ascii_digit).collect();
     // To the nanosecond where the kubelet stops at seconds: a busy container may fill two files in one.
-    fs::rename(&log.path, folder.join(format!("{name}.{}-{}", &digits[..8], &digits[8..])))
+    match fs::rename(&log.path, folder.join(format!("{name}.{}-{}", &digits[..8], &digits[8..]))) {
+        // Somebody took it away.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        done => done,
+    }
 }
 
 /// `2026-11-21T09:00:00.000000000Z`.
@@ -227,14 +242,34 @@ mod tests {
     }
 
     #[test]
-    fn a_log_that_was_renamed_is_started_anew() {
+    fn a_log_that_cannot_be_opened_goes_on_later() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("0.log");
-        let mut file = LogFile::open(Log { path: path.clone(), max_size: 0, max_files: 0 });
-        file.append(b"old\n");
-        fs::rename(&path, folder.path().join("old")).unwrap();
-        file.reopen();
-        file.append(b"new\n");
-        assert_eq!(fs::read_to_string(path).unwrap(), "new\n");
+        let logs = folder.path().join("logs");
+        // Where its folder should be is a file.
+        fs::write(&logs, "").unwrap();
+        let mut file = LogFile::open(Log { path: logs.join("0.log"), max_size: 0, max_files: 0 });
+        file.append(b"lost\n");
+        fs::remove_file(&logs).unwrap();
+        file.append(b"lost, too: it was tried a moment ago\n");
+        file.ready(0, Instant::now() + RETRY);
+        file.append(b"kept\n");
+        assert_eq!(fs::read_to_string(logs.join("0.log")).unwrap(), "kept\n");
+    }
+
+    #[test]
+    fn a_log_that_cannot_be_set_aside_grows_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let (logs, elsewhere) = (folder.path().join("logs"), folder.path().join("elsewhere"));
+        let mut file = LogFile::open(Log { path: logs.join("0.log"), max_size: 10, max_files: 3 });
+        file.append(b"line 0\n");
+        fs::rename(&logs, &elsewhere).unwrap();
+        fs::write(&logs, "").unwrap();
+        file.append(b"line 1\n");
+        fs::remove_file(&logs).unwrap();
+        fs::rename(&elsewhere, &logs).unwrap();
+        assert_eq!(fs::read_to_string(logs.join("0.log")).unwrap(), "line 0\nline 1\n");
+        file.ready(7, Instant::now() + RETRY);
+        file.append(b"line 2\n");
+        assert_eq!(fs::read_to_string(logs.join("0.log")).unwrap(), "line 2\n");
     }
 }

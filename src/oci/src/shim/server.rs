@@ -231,10 +231,6 @@ impl Server {
                 Some(terminal) => resize(terminal, size),
                 None => Err(io::Error::other("the container has no terminal")),
             }),
-            Order::ReopenLog { container } => self.with(&container, |it| {
-                it.log.iter_mut().for_each(super::log::LogFile::reopen);
-                Ok(())
-            }),
             Order::Remove => self.remove(),
         };
         self.reply(client, sequence, answer, &[]);

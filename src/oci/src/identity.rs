@@ -7,8 +7,12 @@ use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
 
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use serde::{Deserialize, Serialize};
+
+/// Seconds until a process that was killed is given up: it hangs in the kernel.
+const DEATH: i64 = 10;
 
 /// A process, for as long as files are kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +42,13 @@ impl ProcessId {
         let same = matches!(start_ticks(self.pid), Ok(ticks) if ticks == self.start_ticks);
         Ok(same.then_some(handle))
     }
+}
+
+/// Kills the process behind a handle and waits until it is dead; whether it is.
+pub(crate) fn kill(handle: &OwnedFd) -> bool {
+    let _already_gone = pidfd_send_signal(handle, Signal::KILL);
+    let patience = Timespec { tv_sec: DEATH, tv_nsec: 0 };
+    poll(&mut [PollFd::new(handle, PollFlags::IN)], Some(&patience)).is_ok_and(|ended| ended > 0)
 }
 
 /// A different word after each start of the machine.

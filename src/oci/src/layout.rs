@@ -5,7 +5,7 @@
 //! POD/ns/{net,ipc,uts}      the namespaces, pinned by bind mounts        by the launcher
 //! POD/shm                   the containers' common /dev/shm              by the launcher
 //! POD/init.json             the first process of a shared pid namespace  by the launcher
-//! POD/lock POD/shim.sock    one shim at a time, and how to reach it
+//! POD/lock POD/shim.sock    one shim at a time, which process it is, and how to reach it
 //! POD/shim.log              what the shim has to say; empty when all is well
 //! POD/containers/ID/        spec.json, state.json (by the shim alone), config.json, stdin, stdout, stderr, run/
 //! ```
@@ -43,8 +43,27 @@ impl PodFolder {
         &self.0
     }
 
+    /// The pod's id, which is its folder's name.
+    pub(crate) fn id(&self) -> String {
+        self.0.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+
     pub(crate) fn spec(&self) -> Result<PodFile, FileError> {
         durable::read(&self.0.join("pod.json"))
+    }
+
+    /// Where its processes are: all that must be understood of a pod to be rid of it.
+    pub(crate) fn cgroup(&self) -> Option<PathBuf> {
+        #[derive(Deserialize)]
+        struct File {
+            spec: Spec,
+        }
+        #[derive(Deserialize)]
+        struct Spec {
+            cgroup: PathBuf,
+        }
+        let file: Result<File, _> = durable::read(&self.0.join("pod.json"));
+        file.ok().map(|file| file.spec.cgroup)
     }
 
     pub(crate) fn write_spec(&self, file: &PodFile) -> Result<(), FileError> {

@@ -21,7 +21,8 @@ pub enum Sandbox {
     Ready,
     /// There, but the process that holds the pod died and another one is being started.
     Recovering,
-    /// Gone, with all that ran in them: the machine was restarted. Such a pod can only be removed.
+    /// Gone, with all that ran in them: the machine was restarted. Or nobody can reach what holds them. Such a pod can only be
+    /// removed.
     Gone,
 }
 

@@ -1,11 +1,14 @@
 //! Removing what a pod left on the machine. Needs no shim and may be repeated: each step finds its work by looking.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 
+use rustix::fs::{FlockOperation, flock};
 use rustix::mount::{UnmountFlags, unmount};
 
 use crate::cgroup::{Cgroup, Hierarchy};
+use crate::durable;
+use crate::identity::{self, ProcessId};
 use crate::layout::PodFolder;
 
 use super::Error;
@@ -19,9 +22,10 @@ pub(super) async fn remove(folder: &PodFolder) -> Result<(), Error> {
 }
 
 fn remove_now(folder: &PodFolder) -> Result<(), Error> {
-    if let Ok(file) = folder.spec() {
+    let _held = seize(folder)?;
+    if let Some(cgroup) = folder.cgroup() {
         let hierarchy = Hierarchy::detect()?;
-        let cgroup = Cgroup::new(&hierarchy, &file.spec.cgroup);
+        let cgroup = Cgroup::new(&hierarchy, cgroup);
         cgroup.kill()?;
         cgroup.remove()?;
     }
@@ -36,4 +40,22 @@ fn remove_now(folder: &PodFolder) -> Result<(), Error> {
         }
         _ => Ok(()),
     }
+}
+
+/// Takes the pod from a shim that hears nobody, by its end. No other one begins while we hold it, nor after its files are gone.
+fn seize(folder: &PodFolder) -> Result<Option<File>, Error> {
+    let path = folder.lock();
+    let file = match File::options().read(true).write(true).create(true).truncate(false).open(&path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(Error::Remove { path, source }),
+    };
+    while flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
+        let holder = durable::read::<ProcessId>(&path).ok().and_then(|process| process.open().ok().flatten());
+        // One that has just begun is not on record yet: there is another time.
+        if !holder.is_some_and(|shim| identity::kill(&shim)) {
+            return Err(Error::Held(folder.path().to_owned()));
+        }
+    }
+    Ok(Some(file))
 }

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
 
 use serde::Serialize;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::process::{Child, Command};
+use tokio::time::timeout;
 
 use crate::layout::PodFolder;
 use crate::protocol::{self, Message, VERSION};
@@ -16,6 +18,9 @@ use crate::shim::socket;
 use crate::state::ContainerState;
 
 use super::Error;
+
+/// Shims greet within milliseconds of having their sandbox. One that was stopped or hangs must not hold up all the others.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 #[derive(Debug)]
 pub(super) struct Link {
@@ -54,7 +59,8 @@ impl Link {
         let socket = unsafe { AsyncFd::register(socket) };
         let socket = socket.map_err(|error| Error::Spawn { pod: pod.to_owned(), source: error.into() })?;
         let link = Self { socket, child };
-        match link.receive().await {
+        let hello = timeout(PATIENCE, link.receive()).await;
+        match hello.map_err(|_| Error::Silent(pod.to_owned()))? {
             Ok(Some((Message::Hello { version: VERSION, sandbox, containers }, _))) => {
                 Ok(Some((link, Hello { sandbox, containers })))
             }

@@ -17,6 +17,8 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use futures_util::future::join_all;
+
 use crate::cgroup;
 use crate::durable::FileError;
 use crate::identity::boot_id;
@@ -50,6 +52,10 @@ pub enum Error {
     Shim { pod: String, log: String },
     #[error("the shim of pod {pod} speaks version {version}")]
     Version { pod: String, version: u32 },
+    #[error("the shim of pod {0} does not answer")]
+    Silent(String),
+    #[error("the shim of {0} cannot be ended")]
+    Held(PathBuf),
     #[error("cannot make the sandbox of pod {pod}: {message}")]
     Sandbox { pod: String, message: String },
     /// What the shim answered, in the runtime's words.
@@ -117,18 +123,14 @@ impl Pods {
         Ok(self.remember(pod))
     }
 
-    /// Finds the pods of an earlier run of the node agent. What could not be read or reached is reported beside them.
+    /// Finds the pods of an earlier run of the node agent, side by side. One that cannot be read or reached is reported beside
+    /// them, and is [`crate::Sandbox::Gone`]: whatever still runs in it ends when it is removed.
     pub async fn adopt(&self) -> Result<(Vec<Pod>, Vec<Error>), Error> {
         let boot = boot_id().map_err(|source| Error::Folder { path: self.root.clone(), source })?;
-        let (mut pods, mut errors) = (Vec::new(), Vec::new());
-        for folder in self.folders()? {
-            match adopt_one(folder, &boot).await {
-                Ok(Some(pod)) => pods.push(self.remember(pod)),
-                Ok(None) => {}
-                Err(error) => errors.push(error),
-            }
-        }
-        Ok((pods, errors))
+        let all = join_all(self.folders()?.into_iter().map(|folder| adopt_one(folder, &boot))).await;
+        let (pods, errors): (Vec<_>, Vec<_>) = all.into_iter().unzip();
+        let pods = pods.into_iter().flatten().map(|pod| self.remember(pod)).collect();
+        Ok((pods, errors.into_iter().flatten().collect()))
     }
 
     fn folders(&self) -> Result<Vec<PodFolder>, Error> {
@@ -156,14 +158,21 @@ impl Pods {
     }
 }
 
-/// `None` for a pod whose making was interrupted before it was on record: it is cleared away.
-async fn adopt_one(folder: PodFolder, boot: &str) -> Result<Option<Pod>, Error> {
-    match folder.spec() {
-        Ok(PodFile { boot: then, spec }) if then == boot => Pod::connect(folder, spec).await.map(Some),
-        Ok(PodFile { spec, .. }) => Pod::gone(folder, spec).map(Some),
+/// The pod, and why it can only be removed. None for one whose making was interrupted before it was on record: it is cleared away.
+async fn adopt_one(folder: PodFolder, boot: &str) -> (Option<Pod>, Option<Error>) {
+    let spec = match folder.spec() {
+        Ok(PodFile { boot: then, spec }) if then == boot => spec,
+        Ok(PodFile { spec, .. }) => return (Some(Pod::gone(folder, spec)), None),
         Err(FileError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
-            cleanup::remove(&folder).await.map(|()| None)
+            return (None, cleanup::remove(&folder).await.err());
         }
-        Err(error) => Err(error.into()),
+        Err(error) => {
+            let spec = PodSpec { id: folder.id(), ..PodSpec::default() };
+            return (Some(Pod::gone(folder, spec)), Some(error.into()));
+        }
+    };
+    match Pod::connect(folder.clone(), spec.clone()).await {
+        Ok(pod) => (Some(pod), None),
+        Err(error) => (Some(Pod::gone(folder, spec)), Some(error)),
     }
 }

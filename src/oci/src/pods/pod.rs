@@ -56,8 +56,8 @@ impl Pod {
         Ok(Self::new(folder, spec, receiver, sender, tasks))
     }
 
-    /// A pod of an earlier boot: what ran in it is dead.
-    pub(super) fn gone(folder: PodFolder, spec: PodSpec) -> Result<Self, Error> {
+    /// A pod that can only be removed. What ran in it is dead, or will be then.
+    pub(super) fn gone(folder: PodFolder, spec: PodSpec) -> Self {
         let mut containers = BTreeMap::new();
         for id in folder.container_ids().unwrap_or_default() {
             // One that is not on record was never promised to anyone.
@@ -67,7 +67,7 @@ impl Pod {
         }
         let (_, state) = watch::channel(PodState { sandbox: Sandbox::Gone, containers });
         let (commands, _) = mpsc::channel(1);
-        Ok(Self::new(folder, spec, state, commands, Tasks::new()))
+        Self::new(folder, spec, state, commands, Tasks::new())
     }
 
     fn new(

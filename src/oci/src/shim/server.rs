@@ -11,6 +11,7 @@ use rustix::net::{SocketFlags, accept_with};
 
 use crate::cgroup::Hierarchy;
 use crate::durable::FileError;
+use crate::identity::ProcessId;
 use crate::launch::{Job, resize};
 use crate::layout::PodFolder;
 use crate::protocol::{self, Message, Order, Report, Request, VERSION};
@@ -50,10 +51,14 @@ pub(super) fn serve(folder: PathBuf) -> Result<(), Error> {
     Ok(())
 }
 
-/// One shim writes a pod's files. The kernel lets go of the lock however the shim ends.
+/// One shim writes a pod's files. The kernel lets go of the lock however the shim ends; until then its file says who to end.
 fn lock(path: &Path) -> io::Result<File> {
-    let file = File::create(path)?;
+    // Not truncated before it is ours.
+    let file = File::options().write(true).create(true).truncate(false).open(path)?;
     flock(&file, FlockOperation::LockExclusive)?;
+    file.set_len(0)?;
+    let process = ProcessId::of(rustix::process::getpid().as_raw_nonzero().get())?;
+    serde_json::to_writer(&file, &process)?;
     Ok(file)
 }
 

@@ -143,7 +143,11 @@ pub(crate) fn shim_pid(ground: &Ground) -> i32 {
 }
 
 pub(crate) fn kill(pid: i32) {
-    assert!(Command::new(BUSYBOX).args(["kill", "-9", &pid.to_string()]).status().unwrap().success());
+    signal("-9", pid);
+}
+
+pub(crate) fn signal(signal: &str, pid: i32) {
+    assert!(Command::new(BUSYBOX).args(["kill", signal, &pid.to_string()]).status().unwrap().success());
 }
 
 pub(crate) fn shell(script: &str) -> Process {

@@ -2,9 +2,12 @@
 
 use std::fs;
 
-use oci::{ContainerState, Error, ExecSpec, Sandbox};
+use oci::{ContainerState, Error, ExecSpec, Pod, Pods, Sandbox};
+use rustix::net::{
+    AddressFamily, SocketAddrUnix, SocketFlags, SocketType, accept, bind, listen, socket_with,
+};
 
-use crate::ground::{Changes, Ground, kill, run, shell, shim_pid};
+use crate::ground::{Changes, Ground, kill, run, shell, shim_pid, signal};
 use crate::lifecycle::await_log;
 use crate::streams::output_of;
 
@@ -16,11 +19,20 @@ crate::tests![
     a_killed_shim_loses_no_output_written_later,
     everything_is_killed,
     a_restart_of_the_machine,
+    a_shim_that_does_not_answer,
+    a_shim_of_another_time,
+    a_pod_that_cannot_be_read,
 ];
 
 const TICKING: &str = "echo ready; while [ ! -e /tmp/stop ]; do sleep 0.05; done; echo over; exit 4";
 
-async fn start(ground: &Ground, pod: &oci::Pod, script: &str) {
+async fn started(ground: &Ground) -> Pod {
+    let pod = ground.pod().await;
+    start(ground, &pod, TICKING).await;
+    pod
+}
+
+async fn start(ground: &Ground, pod: &Pod, script: &str) {
     pod.create_container(&ground.shell("app", script)).await.unwrap();
     pod.start("app").await.unwrap();
     await_log(ground, "app", "stdout F ready").await;
@@ -30,7 +42,7 @@ fn stop(ground: &Ground) {
     fs::write(ground.path().join("rootfs/tmp/stop"), "").unwrap();
 }
 
-fn running_pid(pod: &oci::Pod) -> i32 {
+fn running_pid(pod: &Pod) -> i32 {
     match &pod.state().borrow().containers["app"] {
         ContainerState::Running { process, .. } => process.pid,
         other => panic!("{other:?}"),
@@ -70,7 +82,7 @@ async fn an_exit_while_the_agent_was_away(ground: &Ground) {
     assert_eq!(ground.log("app"), ["stdout F ready", "stdout F over"]);
 }
 
-async fn replaced(ground: &Ground, pod: &oci::Pod) {
+async fn replaced(ground: &Ground, pod: &Pod) {
     let mut state = pod.state();
     kill(shim_pid(ground));
     state.wait_for(|pod| pod.sandbox == Sandbox::Recovering).await.unwrap();
@@ -94,7 +106,7 @@ async fn a_killed_shim_is_replaced(ground: &Ground) {
     assert!(exit.code == 137 || (exit.code == 255 && exit.unknown), "{exit:?}");
 }
 
-fn inode(pod: &oci::Pod) -> u64 {
+fn inode(pod: &Pod) -> u64 {
     std::os::unix::fs::MetadataExt::ino(&fs::metadata(pod.netns().unwrap()).unwrap())
 }
 
@@ -160,4 +172,62 @@ async fn a_restart_of_the_machine(ground: &Ground) {
     let exit = pod.wait("app").await.unwrap();
     assert_eq!((exit.code, exit.unknown), (255, true));
     assert!(matches!(pod.start("app").await, Err(Error::Gone)));
+}
+
+async fn adopt(ground: &Ground) -> (Pods, (Vec<Pod>, Vec<Error>)) {
+    let all = ground.pods();
+    let adopted = all.adopt().await.unwrap();
+    (all, adopted)
+}
+
+/// Whatever is wrong with it: it is on record, and nothing of it is left when it was removed.
+async fn assert_it_can_be_removed(
+    ground: &Ground,
+    (all, (pods, errors)): (Pods, (Vec<Pod>, Vec<Error>)),
+    expected: impl Fn(&Error) -> bool,
+) {
+    assert!(matches!(&errors[..], [error] if expected(error)), "{errors:?}");
+    assert_eq!(pods[0].state().borrow().sandbox, Sandbox::Gone);
+    assert!(matches!(all.create_pod(ground.pod_spec()).await, Err(Error::Exists(_))));
+    all.get("web").unwrap().remove().await.unwrap();
+    ground.assert_clean();
+    all.create_pod(ground.pod_spec()).await.unwrap();
+}
+
+async fn a_shim_that_does_not_answer(ground: &Ground) {
+    drop(started(ground).await);
+    signal("-STOP", shim_pid(ground));
+    // Nothing else is waited for: the time it is given is over at once.
+    tokio::time::pause();
+    let adopted = adopt(ground).await;
+    tokio::time::resume();
+    assert_it_can_be_removed(ground, adopted, |error| matches!(error, Error::Silent(_))).await;
+}
+
+async fn a_shim_of_another_time(ground: &Ground) {
+    drop(started(ground).await);
+    kill(shim_pid(ground));
+    let path = ground.path().join("pods/web/shim.sock");
+    fs::remove_file(&path).unwrap();
+    let listener =
+        socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).unwrap();
+    bind(&listener, &SocketAddrUnix::new(&path).unwrap()).unwrap();
+    listen(&listener, 1).unwrap();
+    let greeter = std::thread::spawn(move || {
+        let agent = accept(&listener).unwrap();
+        let hello = br#"{"hello":{"version":99,"sandbox":{"Ok":null},"containers":{}}}"#;
+        rustix::io::write(&agent, hello).unwrap();
+    });
+    assert_it_can_be_removed(ground, adopt(ground).await, |error| {
+        matches!(error, Error::Version { version: 99, .. })
+    })
+    .await;
+    greeter.join().unwrap();
+}
+
+async fn a_pod_that_cannot_be_read(ground: &Ground) {
+    drop(started(ground).await);
+    let file = ground.path().join("pods/web/pod.json");
+    fs::write(&file, fs::read_to_string(&file).unwrap().replace("\"boot\"", "\"start\"")).unwrap();
+    assert_it_can_be_removed(ground, adopt(ground).await, |error| matches!(error, Error::File(_))).await;
 }

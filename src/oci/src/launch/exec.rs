@@ -13,7 +13,7 @@ use crate::protocol;
 use crate::spec::ExecSpec;
 
 use super::executor::Confined;
-use super::{Error, Started, runtime_spec, start};
+use super::{Error, Started, memory, runtime_spec, start};
 
 pub(super) fn exec(folder: &PodFolder, container: &str, shim: BorrowedFd<'_>) -> Result<Started, Error> {
     let failed = |what| move |source| Error::Prepare { what, source };
@@ -45,6 +45,7 @@ fn run(
     spec: &ExecSpec,
     streams: [OwnedFd; 3],
 ) -> Result<Started, Error> {
+    memory::set_score(&spec.process)?;
     let process = files.path().join(format!("exec-{}.json", std::process::id()));
     fs::write(&process, runtime_spec::process(&spec.process).to_string())
         .map_err(|source| Error::Prepare { what: "the exec", source })?;

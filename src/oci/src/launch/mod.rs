@@ -7,6 +7,7 @@
 mod console;
 mod exec;
 mod executor;
+mod memory;
 mod mounts;
 mod runtime_spec;
 mod sandbox;

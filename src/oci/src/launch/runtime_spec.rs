@@ -68,7 +68,7 @@ pub(super) fn config(context: &Context<'_>) -> Result<Value, Error> {
     }))
 }
 
-/// Without capabilities: see [`super::executor`].
+/// Without capabilities (see [`super::executor`]) and score (see [`super::memory`]).
 pub(super) fn process(process: &Process) -> Value {
     let mut env = process.env.clone();
     if !env.iter().any(|entry| entry.starts_with("PATH=")) {
@@ -90,9 +90,6 @@ pub(super) fn process(process: &Process) -> Value {
     });
     if process.no_new_privileges {
         value["noNewPrivileges"] = json!(true);
-    }
-    if let Some(adjustment) = process.oom_score_adj {
-        value["oomScoreAdj"] = json!(adjustment);
     }
     value
 }

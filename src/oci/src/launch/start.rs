@@ -16,7 +16,7 @@ use crate::spec::{ContainerSpec, PodSpec, Process, Stdin};
 use super::console::Console;
 use super::executor::Confined;
 use super::runtime_spec::{self, Context};
-use super::{Error, Started, mounts};
+use super::{Error, Started, memory, mounts};
 
 pub(super) fn start(folder: &PodFolder, id: &str) -> Result<Started, Error> {
     let pod = folder.spec()?.spec;
@@ -47,6 +47,7 @@ fn create_cwd(rootfs: &Path, process: &Process) -> Result<(), Error> {
 }
 
 fn run(files: &ContainerFolder, spec: &ContainerSpec) -> Result<Started, Error> {
+    memory::set_score(&spec.process)?;
     // What a launcher that died here left behind.
     let _nothing_there = fs::remove_dir_all(files.run());
     let builder = ContainerBuilder::new(spec.id.clone(), SyscallType::default())

@@ -15,6 +15,7 @@ crate::tests![
     a_container_may_be_restarted_under_a_new_id,
     memory_runs_out,
     limits_are_in_force,
+    who_is_to_be_spared_starts_wherever_skiff_runs,
     the_pod_s_namespaces,
     one_pid_namespace_for_the_pod,
     removal_leaves_nothing,
@@ -146,6 +147,23 @@ async fn limits_are_in_force(ground: &Ground) {
     let (code, output) = crate::streams::output_of(&pod, "app", &exec).await;
     assert!(output.starts_with("500\n"), "{output}");
     assert!(code != 0 && output.contains("fork"), "{code} {output}");
+}
+
+async fn who_is_to_be_spared_starts_wherever_skiff_runs(ground: &Ground) {
+    let pod = ground.pod().await;
+    let mut spec = ground.shell("app", "cat /proc/self/oom_score_adj");
+    spec.process.oom_score_adj = Some(-997);
+    assert_eq!(run(&pod, &spec).await.code, 0);
+    let own = fs::read_to_string("/proc/self/oom_score_adj").unwrap();
+    let allowed = if may_lower_scores() { "-997" } else { own.trim() };
+    assert_eq!(ground.log("app"), [format!("stdout F {allowed}")]);
+}
+
+/// Whether this process has CAP_SYS_RESOURCE, which containers of others often do not.
+fn may_lower_scores() -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:")).unwrap();
+    u64::from_str_radix(effective.trim(), 16).unwrap() & (1 << 24) != 0
 }
 
 async fn the_pod_s_namespaces(ground: &Ground) {

@@ -14,6 +14,7 @@ mod endpoints;
 mod feed;
 mod garbage;
 mod history;
+mod in_use;
 mod job;
 mod make_pods;
 mod namespace;

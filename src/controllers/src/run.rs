@@ -7,8 +7,8 @@ use task::Tasks;
 use crate::context::Context;
 use crate::node_lifecycle::{eviction, node, pod_cidr};
 use crate::{
-    cron_job, daemon_set, deployment, disruption_budget, endpoint_slice, endpoints, garbage, job, namespace,
-    pod_collector, replica_set, root_ca, service_account, stateful_set,
+    cron_job, daemon_set, deployment, disruption_budget, endpoint_slice, endpoints, garbage, in_use, job,
+    namespace, pod_collector, replica_set, root_ca, service_account, stateful_set,
 };
 
 /// What the controllers need to know of the cluster they run in.
@@ -26,6 +26,7 @@ pub struct Cluster {
 pub fn run_all(client: &Client, caches: &Caches, cluster: Cluster) -> Tasks<()> {
     let Cluster { certificate_authority, pod_networks } = cluster;
     let mut all = Controllers { client, caches, tasks: Tasks::new() };
+    all.start("claims in use", "pvc-protection-controller", in_use::claims);
     all.start("CronJob", "cronjob-controller", cron_job::run);
     all.start("DaemonSet", "daemonset-controller", daemon_set::run);
     all.start("Deployment", "deployment-controller", deployment::run);
@@ -45,6 +46,7 @@ pub fn run_all(client: &Client, caches: &Caches, cluster: Cluster) -> Tasks<()> 
     all.start("ServiceAccount", "serviceaccount-controller", service_account::run);
     all.start("StatefulSet", "statefulset-controller", stateful_set::run);
     all.start("TTL of Jobs", "ttl-after-finished-controller", job::ttl::run);
+    all.start("volumes in use", "pv-protection-controller", in_use::volumes);
     all.tasks.spawn("garbage", garbage::run(client.clone()));
     all.tasks
 }

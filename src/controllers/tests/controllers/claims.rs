@@ -1,0 +1,37 @@
+use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Pod};
+use serde_json::json;
+
+use crate::cluster::{Cluster, pod_spec};
+
+#[tokio::test]
+async fn what_pods_use_outlives_its_deletion() {
+    let cluster = Cluster::start().await;
+    let storage = json!({"storage": "1Gi"});
+    let claim = json!({"accessModes": ["ReadWriteOnce"], "resources": {"requests": storage}});
+    for name in ["used", "free"] {
+        cluster.create::<PersistentVolumeClaim>(json!({"metadata": {"name": name}, "spec": claim})).await;
+    }
+    let mut spec = pod_spec();
+    spec["nodeName"] = "node".into();
+    spec["volumes"] = json!([{"name": "data", "persistentVolumeClaim": {"claimName": "used"}}]);
+    cluster.create::<Pod>(json!({"metadata": {"name": "db"}, "spec": spec})).await;
+    cluster.until_all::<Pod>(|pods| pods.len() == 1).await;
+    cluster.delete::<PersistentVolumeClaim>("used", "Background").await;
+    cluster.delete::<PersistentVolumeClaim>("free", "Background").await;
+    cluster.gone::<PersistentVolumeClaim>("free").await;
+    let used = cluster.until::<PersistentVolumeClaim>("used", |claim| claim.is_some()).await.unwrap();
+    assert!(used.metadata.deletion_timestamp.is_some());
+    cluster.remove("db").await;
+    cluster.gone::<PersistentVolumeClaim>("used").await;
+}
+
+#[tokio::test]
+async fn a_volume_goes_unless_it_is_bound() {
+    let cluster = Cluster::start().await;
+    let spec = json!({"capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"], "hostPath": {"path": "/data"}});
+    cluster.create::<PersistentVolume>(json!({"metadata": {"name": "disk"}, "spec": spec})).await;
+    cluster.set_status::<PersistentVolume>("disk", json!({"phase": "Bound"})).await;
+    cluster.delete::<PersistentVolume>("disk", "Background").await;
+    cluster.set_status::<PersistentVolume>("disk", json!({"phase": "Released"})).await;
+    cluster.gone::<PersistentVolume>("disk").await;
+}

@@ -1,6 +1,7 @@
 //! From a container of a pod's spec to what the runtime is told: command, environment, user, rights, files and limits.
 
 mod command;
+mod log;
 mod mounts;
 mod rights;
 mod user;
@@ -19,6 +20,7 @@ use crate::resources::{container_limits, oom_score};
 use crate::sandbox::{self, Ready, hostname, is};
 use crate::volumes::SubPathError;
 
+pub(crate) use log::{forget_logs, latest_log, log_folder, log_path};
 pub(crate) use user::may_run_as;
 
 /// Why a container cannot be made: the message of `CreateContainerConfigError` or `CreateContainerError`.
@@ -156,18 +158,6 @@ impl Parts<'_> {
     fn uid(&self) -> &str {
         self.pod.metadata.uid.as_deref().unwrap_or_default()
     }
-}
-
-/// The folder of a pod's logs, as every Kubernetes names it.
-pub(crate) fn log_folder(context: &Context, pod: &Pod) -> PathBuf {
-    let metadata = &pod.metadata;
-    let word = |word: &Option<String>| word.clone().unwrap_or_default();
-    let name = format!("{}_{}_{}", word(&metadata.namespace), word(&metadata.name), word(&metadata.uid));
-    context.config.log_dir.join(name)
-}
-
-pub(crate) fn log_path(context: &Context, pod: &Pod, name: &str, attempt: u32) -> PathBuf {
-    log_folder(context, pod).join(name).join(format!("{attempt}.log"))
 }
 
 pub(crate) fn message_path(context: &Context, uid: &str, name: &str, attempt: u32) -> PathBuf {

@@ -1,15 +1,13 @@
 //! The first look at a pod: what is known of its containers from the runtime and from its last status.
 
-use std::fs;
 use std::net::IpAddr;
-use std::path::Path;
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::{ContainerState, ContainerStateTerminated, ContainerStatus, Pod, PodStatus};
 use k8s_openapi::jiff::Timestamp;
 use tokio::time::Instant;
 
-use crate::container::log_folder;
+use crate::container::{latest_log, log_folder};
 use crate::member::members;
 use crate::record::{Ended, Place, Record, Running, Used, parse_id};
 use crate::sandbox::Ready;
@@ -90,12 +88,6 @@ impl Worker {
             }
         }
     }
-}
-
-/// The highest number that a log has.
-fn latest_log(folder: &Path) -> Option<u32> {
-    let names = fs::read_dir(folder).ok()?.flatten().filter_map(|entry| entry.file_name().into_string().ok());
-    names.filter_map(|name| name.split('.').next()?.parse().ok()).max()
 }
 
 fn lose(record: &mut Record) {

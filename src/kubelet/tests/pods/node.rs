@@ -18,8 +18,12 @@ use pki::jwt::Signer;
 use serde_json::{Value, json};
 use store::{InMemory, Limits, Store};
 use task::{ShutdownTrigger, Tasks, shutdown};
+use tokio::runtime::{self, Runtime};
 use tokio::sync::watch;
 use tower::util::MapRequest;
+
+use crate::harness::Stand;
+use crate::image::BUSYBOX;
 
 pub(crate) struct Ground {
     folder: tempfile::TempDir,
@@ -36,9 +40,15 @@ const NODE: &str = "board";
 pub(crate) struct Agent {
     trigger: ShutdownTrigger,
     tasks: Tasks<()>,
+    network: watch::Sender<Option<PodNetwork>>,
 }
 
 impl Agent {
+    /// Gives the node addresses for its pods.
+    pub(crate) fn open(&self, network: PodNetwork) {
+        self.network.send_replace(Some(network));
+    }
+
     pub(crate) async fn stop(mut self) {
         self.trigger.begin(Duration::from_secs(3600));
         while let Some(ended) = self.tasks.next().await {
@@ -49,28 +59,59 @@ impl Agent {
     }
 }
 
-impl Ground {
-    pub(crate) fn new(runtime: &tokio::runtime::Runtime) -> Self {
-        let _entered = runtime.enter();
+impl Stand for Ground {
+    fn missing() -> Option<String> {
+        let runs = nix::unistd::geteuid().is_root() && Path::new(BUSYBOX).exists();
+        (!runs).then(|| format!("containers need root and {BUSYBOX} (apt-get install busybox-static)"))
+    }
+
+    fn runtime() -> Runtime {
+        runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+    }
+
+    async fn new() -> Self {
         let folder = tempfile::Builder::new().prefix("kubelet-").tempdir().unwrap();
         let number = GROUNDS.fetch_add(1, Ordering::Relaxed);
         let cgroup = PathBuf::from(format!("/kubelet-test-{}-{number}", std::process::id()));
         let client = cluster(folder.path());
         let images = Images::open(folder.path().join("images")).unwrap();
+        images.import(&crate::image::archive(folder.path())).await.unwrap();
         let ground = Self { folder, cgroup, caches: Caches::new(client.clone()), client, images };
-        runtime.block_on(async {
-            let archive = crate::image::archive(ground.folder.path());
-            ground.images.import(&archive).await.unwrap();
-            for namespace in ["shop", "kube-node-lease"] {
-                ground.create::<Namespace>(json!({"metadata": {"name": namespace}})).await;
-            }
-            ground
-                .create::<ServiceAccount>(json!({"metadata": {"name": "default", "namespace": "shop"}}))
-                .await;
-        });
+        for namespace in ["shop", "kube-node-lease"] {
+            ground.create::<Namespace>(json!({"metadata": {"name": namespace}})).await;
+        }
+        let account = json!({"metadata": {"name": "default", "namespace": "shop"}});
+        ground.create::<ServiceAccount>(account).await;
         ground
     }
 
+    async fn clear(&self) {
+        let pods = self
+            .client
+            .list::<Pod>(&client::Path::all::<Pod>(), &client::ListOptions::default())
+            .await
+            .unwrap();
+        for pod in pods.items {
+            let now = DeleteOptions { grace_period_seconds: Some(0), ..DeleteOptions::default() };
+            let _may_be_going = self.client.delete::<Pod>(&Key::of(&pod), &now).await;
+        }
+        let (sandboxes, _) = oci::Pods::open(self.path().join("sandboxes")).unwrap().adopt().await.unwrap();
+        let ids: Vec<String> = sandboxes.iter().map(|pod| pod.id().to_owned()).collect();
+        drop(sandboxes);
+        // An agent clears away what a test left: pods that nobody knows any more.
+        if !ids.is_empty() || self.has_left_something() {
+            let agent = self.agent().await;
+            self.cleared().await;
+            agent.stop().await;
+        }
+        let hierarchy = Hierarchy::detect().unwrap();
+        Cgroup::new(&hierarchy, &self.cgroup).remove().unwrap();
+        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+        assert!(!mounts.contains(self.path().to_str().unwrap()), "a mount is left: {mounts}");
+    }
+}
+
+impl Ground {
     pub(crate) fn path(&self) -> &Path {
         self.folder.path()
     }
@@ -80,32 +121,38 @@ impl Ground {
     }
 
     pub(crate) async fn agent_of(&self, client: Client) -> Agent {
-        let caches = Caches::new(client.clone());
-        let (recorder, events) = Recorder::new(client, "kubelet", NODE);
+        let agent = self.agent_without_network(client);
+        agent.open(self.network().await);
+        agent
+    }
+
+    pub(crate) async fn network(&self) -> PodNetwork {
         let network = PodNetworkConfig {
             state: self.path().join("addresses"),
             pod_cidrs: vec!["10.42.0.0/24".parse().unwrap()],
             cluster_cidrs: vec![],
             mtu: 1400,
         };
-        let network = PodNetwork::open(network).await.unwrap();
-        let (opened, network) = watch::channel(Some(network));
+        PodNetwork::open(network).await.unwrap()
+    }
+
+    pub(crate) fn agent_without_network(&self, client: Client) -> Agent {
+        let caches = Caches::new(client.clone());
+        let (recorder, events) = Recorder::new(client, "kubelet", NODE);
+        let (network, opened) = watch::channel(None);
         let parts = Parts {
             caches,
             recorder,
             pods: oci::Pods::open(self.path().join("sandboxes")).unwrap(),
             images: self.images.clone(),
-            network,
+            network: opened,
         };
         let kubelet = Kubelet::new(self.config(), parts).unwrap();
         let (trigger, shutdown) = shutdown();
         let mut tasks = Tasks::new();
         tasks.spawn("events", events);
-        tasks.spawn("kubelet", async move {
-            Box::pin(kubelet.run(shutdown)).await.unwrap();
-            drop(opened);
-        });
-        Agent { trigger, tasks }
+        tasks.spawn("kubelet", async move { Box::pin(kubelet.run(shutdown)).await.unwrap() });
+        Agent { trigger, tasks, network }
     }
 
     fn config(&self) -> Config {
@@ -210,32 +257,6 @@ impl Ground {
         let path = self.path().join("logs").join(folder).join(container).join(format!("{attempt}.log"));
         let text = fs::read_to_string(path).unwrap();
         text.lines().filter_map(|line| Some(line.splitn(4, ' ').nth(3)?.to_owned())).collect()
-    }
-
-    /// Deletes all pods at once and looks for what they should have taken along.
-    pub(crate) async fn clear(&self) {
-        let pods = self
-            .client
-            .list::<Pod>(&client::Path::all::<Pod>(), &client::ListOptions::default())
-            .await
-            .unwrap();
-        for pod in pods.items {
-            let now = DeleteOptions { grace_period_seconds: Some(0), ..DeleteOptions::default() };
-            let _may_be_going = self.client.delete::<Pod>(&Key::of(&pod), &now).await;
-        }
-        let (sandboxes, _) = oci::Pods::open(self.path().join("sandboxes")).unwrap().adopt().await.unwrap();
-        let ids: Vec<String> = sandboxes.iter().map(|pod| pod.id().to_owned()).collect();
-        drop(sandboxes);
-        // An agent clears away what a test left: pods that nobody knows any more.
-        if !ids.is_empty() || self.has_left_something() {
-            let agent = self.agent().await;
-            self.cleared().await;
-            agent.stop().await;
-        }
-        let hierarchy = Hierarchy::detect().unwrap();
-        Cgroup::new(&hierarchy, &self.cgroup).remove().unwrap();
-        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
-        assert!(!mounts.contains(self.path().to_str().unwrap()), "a mount is left: {mounts}");
     }
 
     pub(crate) fn has_left_something(&self) -> bool {

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -12,6 +12,9 @@ use oci::cgroup::{Cgroup, Hierarchy};
 use oci::{ContainerSpec, PodSpec, Pods, Process, Size, Stdin};
 use task::{Carrier, Tasks};
 use tokio::io::{DuplexStream, duplex};
+use tokio::runtime::{self, Runtime};
+
+use crate::harness::Stand;
 
 pub(crate) const BUSYBOX: &str = "/bin/busybox";
 
@@ -26,8 +29,17 @@ pub(crate) struct Ground {
     tasks: Mutex<Tasks<()>>,
 }
 
-impl Ground {
-    pub(crate) async fn new() -> Self {
+impl Stand for Ground {
+    fn missing() -> Option<String> {
+        let runs = nix::unistd::geteuid().is_root() && Path::new(BUSYBOX).exists();
+        (!runs).then(|| format!("containers need root and {BUSYBOX} (apt-get install busybox-static)"))
+    }
+
+    fn runtime() -> Runtime {
+        runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+    }
+
+    async fn new() -> Self {
         let folder = tempfile::Builder::new().prefix("streams-").tempdir().unwrap();
         make_root(&folder.path().join("rootfs"));
         fs::create_dir(folder.path().join("logs")).unwrap();
@@ -46,6 +58,14 @@ impl Ground {
         Self { folder, cgroup, pod, carrier, tasks: Mutex::new(tasks) }
     }
 
+    async fn clear(&self) {
+        self.pod.remove().await.unwrap();
+        let hierarchy = Hierarchy::detect().unwrap();
+        Cgroup::new(&hierarchy, &self.cgroup).remove().unwrap();
+    }
+}
+
+impl Ground {
     /// A container that runs this with busybox's shell.
     pub(crate) fn container(&self, id: &str, script: &str) -> ContainerSpec {
         ContainerSpec {
@@ -93,15 +113,9 @@ impl Ground {
         self.tasks.lock().unwrap().spawn("connection", serving);
         client
     }
-
-    pub(crate) async fn clear(&self) {
-        self.pod.remove().await.unwrap();
-        let hierarchy = Hierarchy::detect().unwrap();
-        Cgroup::new(&hierarchy, &self.cgroup).remove().unwrap();
-    }
 }
 
-fn make_root(root: &std::path::Path) {
+fn make_root(root: &Path) {
     let bin = root.join("bin");
     fs::create_dir_all(&bin).unwrap();
     fs::copy(BUSYBOX, bin.join("busybox")).unwrap();

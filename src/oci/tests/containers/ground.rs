@@ -11,16 +11,11 @@ use oci::cgroup::{Cgroup, Hierarchy};
 use oci::{ContainerSpec, Exit, Log, Pod, PodSpec, Pods, Process};
 use rustix::fs::inotify;
 use tokio::io::unix::AsyncFd;
+use tokio::runtime::{self, Runtime};
+
+use crate::harness::Stand;
 
 const BUSYBOX: &str = "/bin/busybox";
-
-/// Why the tests cannot run here.
-pub(crate) fn missing() -> Option<&'static str> {
-    if !rustix_is_root() {
-        return Some("containers need root");
-    }
-    (!Path::new(BUSYBOX).exists()).then_some("there is no /bin/busybox (apt-get install busybox-static)")
-}
 
 fn rustix_is_root() -> bool {
     fs::read_to_string("/proc/self/status").unwrap().lines().any(|line| line.starts_with("Uid:\t0\t"))
@@ -33,8 +28,20 @@ pub(crate) struct Ground {
 
 static GROUNDS: AtomicU32 = AtomicU32::new(0);
 
-impl Ground {
-    pub(crate) fn new() -> Self {
+impl Stand for Ground {
+    fn missing() -> Option<String> {
+        if !rustix_is_root() {
+            return Some("containers need root".into());
+        }
+        (!Path::new(BUSYBOX).exists())
+            .then(|| format!("there is no {BUSYBOX} (apt-get install busybox-static)"))
+    }
+
+    fn runtime() -> Runtime {
+        runtime::Builder::new_current_thread().enable_all().build().unwrap()
+    }
+
+    async fn new() -> Self {
         let folder = tempfile::Builder::new().prefix("oci-").tempdir().unwrap();
         let number = GROUNDS.fetch_add(1, Ordering::Relaxed);
         let cgroup = PathBuf::from(format!("/oci-test-{}-{number}", std::process::id()));
@@ -55,6 +62,19 @@ impl Ground {
         Self { folder, cgroup }
     }
 
+    async fn clear(&self) {
+        let (pods, errors) = self.pods().adopt().await.unwrap();
+        assert!(errors.is_empty(), "{errors:?}");
+        for pod in pods {
+            pod.remove().await.unwrap();
+        }
+        self.assert_clean();
+        let hierarchy = Hierarchy::detect().unwrap();
+        Cgroup::new(&hierarchy, &self.cgroup).remove().unwrap();
+    }
+}
+
+impl Ground {
     pub(crate) fn path(&self) -> &Path {
         self.folder.path()
     }
@@ -99,18 +119,6 @@ impl Ground {
 
     pub(crate) fn cgroup<'a>(&self, hierarchy: &'a Hierarchy, container: &str) -> Cgroup<'a> {
         Cgroup::new(hierarchy, self.cgroup.join("web").join(container))
-    }
-
-    /// Removes every pod and looks for what it should have taken along.
-    pub(crate) async fn clear(&self) {
-        let (pods, errors) = self.pods().adopt().await.unwrap();
-        assert!(errors.is_empty(), "{errors:?}");
-        for pod in pods {
-            pod.remove().await.unwrap();
-        }
-        self.assert_clean();
-        let hierarchy = Hierarchy::detect().unwrap();
-        Cgroup::new(&hierarchy, &self.cgroup).remove().unwrap();
     }
 
     pub(crate) fn assert_clean(&self) {

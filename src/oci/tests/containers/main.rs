@@ -8,54 +8,16 @@
 
 mod confinement;
 mod ground;
+#[path = "../harness.rs"]
+mod harness;
 mod lifecycle;
 mod recovery;
 mod streams;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
 use ground::Ground;
 
-/// A test's name and what it does on ground of its own.
-type Test = (&'static str, fn(&tokio::runtime::Runtime, &Ground));
-
-/// Names an async function of a module as a test.
-#[macro_export]
-macro_rules! tests {
-    ($($name:ident),* $(,)?) => {
-        pub(crate) const TESTS: &[$crate::Test] =
-            &[$((concat!(module_path!(), "::", stringify!($name)), |runtime, ground| runtime.block_on($name(ground)))),*];
-    };
-}
-
 fn main() -> ExitCode {
-    let mut arguments = std::env::args_os().skip(1).peekable();
-    if arguments.next_if(|word| word == "shim").is_some() {
-        return oci::shim::main(arguments);
-    }
-    if let Some(reason) = ground::missing() {
-        println!("skipped: {reason}");
-        return ExitCode::SUCCESS;
-    }
-    let words: Vec<String> =
-        arguments.filter_map(|word| word.into_string().ok()).filter(|word| !word.starts_with('-')).collect();
-    let all = [lifecycle::TESTS, streams::TESTS, confinement::TESTS, recovery::TESTS].concat();
-    let chosen =
-        all.into_iter().filter(|(name, _)| words.is_empty() || words.iter().any(|word| name.contains(word)));
-    let failed: Vec<&str> = chosen.filter(|(name, test)| !run(name, *test)).map(|(name, _)| name).collect();
-    if failed.is_empty() {
-        return ExitCode::SUCCESS;
-    }
-    println!("failed: {failed:?}");
-    ExitCode::FAILURE
-}
-
-fn run(name: &str, test: fn(&tokio::runtime::Runtime, &Ground)) -> bool {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let ground = Ground::new();
-    let passed = catch_unwind(AssertUnwindSafe(|| test(&runtime, &ground))).is_ok();
-    let clean = catch_unwind(AssertUnwindSafe(|| runtime.block_on(ground.clear()))).is_ok();
-    println!("test {name} ... {}", if passed && clean { "ok" } else { "FAILED" });
-    passed && clean
+    harness::main(|| (), &[lifecycle::TESTS, streams::TESTS, confinement::TESTS, recovery::TESTS])
 }

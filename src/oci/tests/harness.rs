@@ -1,0 +1,73 @@
+//! Runs tests in a program of their own: the shim they need is this very binary, and must be reached while it has one thread.
+//!
+//! For every suite with real containers, also of other crates. Words on the command line choose the tests that hold one of them.
+
+use std::ffi::OsString;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use tokio::runtime::Runtime;
+
+/// A test's name and what it does on ground of its own.
+pub(crate) type Test<G> = (&'static str, for<'a> fn(&'a G) -> Pin<Box<dyn Future<Output = ()> + 'a>>);
+
+/// Names async functions of a module as tests.
+#[macro_export]
+macro_rules! tests {
+    ($($name:ident),* $(,)?) => {
+        pub(crate) const TESTS: &[$crate::harness::Test<$crate::Ground>] =
+            &[$((concat!(module_path!(), "::", stringify!($name)), |ground| Box::pin($name(ground)))),*];
+    };
+}
+
+/// What a test stands on.
+pub(crate) trait Stand: Sized {
+    /// Why the tests cannot run here.
+    fn missing() -> Option<String>;
+    fn runtime() -> Runtime;
+    async fn new() -> Self;
+    /// Looks for what the test left, too.
+    async fn clear(&self);
+}
+
+/// Far beyond what any test takes: one that hangs fails under its own name.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// `prepare` runs where there is no second thread yet.
+pub(crate) fn main<G: Stand>(prepare: impl FnOnce(), tests: &[&[Test<G>]]) -> ExitCode {
+    let mut arguments = std::env::args_os().skip(1).peekable();
+    if arguments.next_if(|word| word == "shim").is_some() {
+        return oci::shim::main(arguments);
+    }
+    if let Some(reason) = G::missing() {
+        println!("skipped: {reason}");
+        return ExitCode::SUCCESS;
+    }
+    prepare();
+    let words: Vec<String> = arguments.filter_map(|word: OsString| word.into_string().ok()).collect();
+    let words: Vec<String> = words.into_iter().filter(|word| !word.starts_with('-')).collect();
+    let chosen = |name: &str| words.is_empty() || words.iter().any(|word| name.contains(word));
+    let chosen = tests.concat().into_iter().filter(|(name, _)| chosen(name));
+    let failed: Vec<&str> = chosen.filter(|test| !run(test)).map(|(name, _)| name).collect();
+    if failed.is_empty() {
+        return ExitCode::SUCCESS;
+    }
+    println!("failed: {failed:?}");
+    ExitCode::FAILURE
+}
+
+fn run<G: Stand>((name, test): &Test<G>) -> bool {
+    let runtime = G::runtime();
+    let in_time = async |what: Pin<Box<dyn Future<Output = ()> + '_>>| {
+        tokio::time::timeout(PATIENCE, what).await.expect("it does not end");
+    };
+    println!("test {name} ...");
+    let ground = runtime.block_on(Box::pin(G::new()));
+    let passed = catch_unwind(AssertUnwindSafe(|| runtime.block_on(in_time(test(&ground))))).is_ok();
+    let clean =
+        catch_unwind(AssertUnwindSafe(|| runtime.block_on(in_time(Box::pin(ground.clear()))))).is_ok();
+    println!("test {name} ... {}", if passed && clean { "ok" } else { "FAILED" });
+    passed && clean
+}

@@ -10,7 +10,7 @@ use oci::image::Image;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::container::{self, Parts, log_path, message_path, rootfs_id};
+use crate::container::{self, Parts, forget_logs, log_folder, message_path, rootfs_id};
 use crate::context::Context;
 use crate::failure::{Failure, Then};
 use crate::member::{Kind, Member, member};
@@ -94,13 +94,8 @@ impl Start {
     async fn forget_old(&self) {
         let Some(old) = self.attempt.checked_sub(2) else { return };
         let _may_be_gone = self.sandbox.pod.delete(&record::id(&self.name, old)).await;
-        let paths = [
-            log_path(&self.context, &self.pod, &self.name, old),
-            message_path(&self.context, self.uid(), &self.name, old),
-        ];
-        for path in paths {
-            let _may_be_gone = std::fs::remove_file(path);
-        }
+        forget_logs(&log_folder(&self.context, &self.pod).join(&self.name), old);
+        let _may_be_gone = std::fs::remove_file(message_path(&self.context, self.uid(), &self.name, old));
     }
 
     async fn launch(&self, member: &Member<'_>, spec: &ContainerSpec) -> Result<(), Failure> {

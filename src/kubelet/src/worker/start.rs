@@ -166,7 +166,11 @@ impl AfterStart {
             return true;
         };
         let target = hook::Target { sandbox: &self.sandbox, container: &member.container, id: &self.id };
-        let done = unless_ending(&mut self.deadline, Box::pin(hook::run(&target, &self.handler))).await;
+        let done = tokio::select! {
+            done = unless_ending(&mut self.deadline, Box::pin(hook::run(&target, &self.handler))) => done,
+            // It must not be kept from its next start.
+            _ = self.sandbox.pod.wait(&self.id) => None,
+        };
         let Some(Err(error)) = done else { return true };
         let events = self.context.events(&self.pod);
         events.member(&member, Severity::Warning, "FailedPostStartHook", error);

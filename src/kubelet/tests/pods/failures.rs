@@ -9,6 +9,7 @@ crate::tests![
     an_image_that_is_not_there,
     a_program_that_is_not_there,
     an_object_that_is_not_there,
+    who_dies_in_the_middle_of_its_hook,
     a_pod_that_takes_too_long,
     a_pod_that_does_not_fit,
     a_pod_that_wants_a_profile,
@@ -29,6 +30,26 @@ async fn who_crashes_is_restarted_and_then_waits(ground: &Ground) {
     assert_eq!(phase(&pod), "Running");
     let event = ground.event("web", "BackOff").await;
     assert_eq!(event, format!("Back-off restarting failed container app in pod web_shop({uid})"));
+    ground.delete("web").await;
+    ground.gone("web").await;
+    agent.stop().await;
+}
+
+async fn who_dies_in_the_middle_of_its_hook(ground: &Ground) {
+    let agent = ground.agent().await;
+    let stay = "trap 'exit 0' TERM; while :; do sleep 1000 & wait; done";
+    let script = format!("if test -f /kept/again; then {stay}; fi; touch /kept/again; exit 3");
+    let change = |spec: &mut serde_json::Value| {
+        spec["volumes"] = json!([{"name": "kept", "emptyDir": {}}]);
+        spec["containers"][0]["volumeMounts"] = json!([{"name": "kept", "mountPath": "/kept"}]);
+        spec["containers"][0]["lifecycle"] = json!({"postStart": {"sleep": {"seconds": 3600}}});
+        spec["terminationGracePeriodSeconds"] = 7200.into();
+    };
+    ground.pod("web", &script, change).await;
+    let again = |pod: &k8s_openapi::api::core::v1::Pod| {
+        container(pod, "app").is_some_and(|app| app.restart_count == 1)
+    };
+    ground.until("web", again).await;
     ground.delete("web").await;
     ground.gone("web").await;
     agent.stop().await;

@@ -1,4 +1,8 @@
-//! Images that no pod uses make room when the disk fills up: above 85 % in use they go, until it is below 80 %.
+//! Images that no pod uses make room on a full disk: above 85 % in use they go, until it is below 80 %.
+//!
+//! The disk is looked at when the node's status is: whenever an image has come, which is what fills it most, and every five minutes,
+//! as often as upstream looks for images to remove. What pods write in between is seen that late: the kernel tells nobody that a
+//! disk fills up, and looking every few seconds would be what keeps an idle board awake. It is the same with DiskPressure.
 //!
 //! One that has just come is spared: whoever wants it may be on his way.
 

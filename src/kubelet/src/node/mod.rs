@@ -124,7 +124,7 @@ impl Registration {
                 () = sleep_until(next) => {}
                 () = self.context.node_changed.notified() => {}
                 // While nobody heard of us, somebody else has spoken for us.
-                () = contradicted(&mut nodes, &self.context.config.node_name, &status) => self.told = Value::Null,
+                () = contradicted(&mut nodes, &self.context, &status) => self.told = Value::Null,
                 // An error says that it stays as it is.
                 Ok(()) = network.changed() => {}
             }
@@ -188,12 +188,54 @@ fn ready(status: &NodeStatus) -> Option<&str> {
 }
 
 /// Waits until the API says otherwise than `status` whether this node is ready.
-async fn contradicted(nodes: &mut Changes<Node>, name: &str, status: &NodeStatus) {
+async fn contradicted(nodes: &mut Changes<Node>, context: &Context, status: &NodeStatus) {
+    let key = Key::new("", &context.config.node_name);
+    let kept = || context.caches.of::<Node>().get(&key);
     loop {
-        let Change::Modified { new, .. } = nodes.next().await else { continue };
-        let ours = new.metadata.name.as_deref() == Some(name);
-        if ours && new.status.as_ref().is_some_and(|said| ready(said) != ready(status)) {
+        let change = nodes.next().await;
+        if said(&change, &key, kept).is_some_and(|node| contradicts(&node, status)) {
             return;
         }
+    }
+}
+
+/// What the API says of this node, if it may be something new.
+fn said(change: &Change<Node>, key: &Key, kept: impl FnOnce() -> Option<Arc<Node>>) -> Option<Arc<Node>> {
+    match change {
+        Change::Modified { new, .. } => Some(new.clone()).filter(|node| Key::of(&**node) == *key),
+        // Changes were missed, this node's perhaps among them.
+        Change::Resync => kept(),
+        Change::Added(_) | Change::Deleted(_) => None,
+    }
+}
+
+fn contradicts(node: &Node, status: &NodeStatus) -> bool {
+    node.status.as_ref().is_some_and(|said| ready(said) != ready(status))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(name: &str, is_ready: &str) -> Arc<Node> {
+        let conditions = json!([{"type": "Ready", "status": is_ready}]);
+        Arc::new(
+            serde_json::from_value(json!({"metadata": {"name": name}, "status": {"conditions": conditions}}))
+                .unwrap(),
+        )
+    }
+
+    #[test]
+    fn a_contradiction_is_heard_of_also_by_who_missed_it() {
+        let status = node("board", "True").status.clone().unwrap();
+        let hears = |change: &Change<Node>, kept: &str| {
+            let said = said(change, &Key::new("", "board"), || Some(node("board", kept)));
+            said.is_some_and(|node| contradicts(&node, &status))
+        };
+        let change = |name, old, new| Change::Modified { old: node(name, old), new: node(name, new) };
+        assert!(hears(&change("board", "True", "Unknown"), "True"));
+        assert!(!hears(&change("other", "True", "Unknown"), "True"));
+        assert!(hears(&Change::Resync, "Unknown"));
+        assert!(!hears(&Change::Resync, "True"));
     }
 }

@@ -1,8 +1,9 @@
 //! What every pod's worker is given.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use client::{Caches, Client, Recorder};
 use k8s_openapi::api::core::v1::Pod;
@@ -26,6 +27,8 @@ pub(crate) struct Context {
     pub(crate) images: Images,
     /// None until this node has been given addresses for pods.
     pub(crate) network: watch::Receiver<Option<PodNetwork>>,
+    /// Pods that were cleared away before that: what they had in an earlier run is taken back then.
+    pub(crate) unlinked: Mutex<BTreeSet<String>>,
     pub(crate) volumes: Volumes,
     pub(crate) environment: environment::Sources,
     pub(crate) hierarchy: Hierarchy,
@@ -64,6 +67,20 @@ impl Context {
         let mut network = self.network.clone();
         // Fails when nobody is left who could open it: the agent is ending.
         network.wait_for(Option::is_some).await.ok().and_then(|network| network.clone())
+    }
+
+    /// Takes a pod's link and addresses away, as soon as there is a network.
+    pub(crate) async fn detach(&self, uid: &str) -> Result<(), network::pods::Error> {
+        // On the list before the look: the network may open between the two.
+        self.unlinked().insert(uid.to_owned());
+        let Some(network) = self.network.borrow().clone() else { return Ok(()) };
+        network.detach(uid).await?;
+        self.unlinked().remove(uid);
+        Ok(())
+    }
+
+    pub(crate) fn unlinked(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.unlinked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn facts(&self, pod_ips: Vec<IpAddr>) -> Facts {

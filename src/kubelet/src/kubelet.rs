@@ -3,8 +3,8 @@
 mod dispatch;
 mod sweep;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use client::{Caches, Recorder};
@@ -90,6 +90,7 @@ impl Kubelet {
             pods,
             images,
             network,
+            unlinked: Mutex::default(),
             volumes,
             environment,
             hierarchy,
@@ -127,7 +128,7 @@ async fn serve(context: &Arc<Context>) {
     let saved = saved::read_all(&context.config.pods_dir);
     dispatch.take_running(&saved);
     let mut waiting = Some(tokio::time::Instant::now() + PATIENCE);
-    let mut swept = false;
+    let (mut swept, mut links_swept) = (false, false);
     loop {
         let patience = async {
             match waiting {
@@ -144,6 +145,10 @@ async fn serve(context: &Arc<Context>) {
                     dispatch.forget_unknown(&saved);
                     sweep::sweep(context, &dispatch.uids()).await;
                 }
+            }
+            Some(network) = context.network(), if swept && !links_swept => {
+                links_swept = true;
+                sweep::sweep_links(context, &network, &dispatch.uids()).await;
             }
             () = dispatch.ended() => {}
             () = patience => {

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
+use network::pods::PodNetwork;
+
 use crate::context::Context;
 
 pub(super) async fn sweep(context: &Context, known: &BTreeSet<String>) {
@@ -22,15 +24,17 @@ pub(super) async fn sweep(context: &Context, known: &BTreeSet<String>) {
     for error in context.volumes.sweep(known).await {
         warn("volumes", Some(error.to_string()));
     }
-    let network = context.network.borrow().clone();
-    if let Some(network) = network {
-        warn("links and addresses", network.sweep(known).await.err().map(|error| error.to_string()));
-    }
     for uid in strange(&context.config.run_dir, known) {
         let removed = fs::remove_dir_all(context.config.run_dir.join(uid));
         warn("files", removed.err().map(|error| error.to_string()));
     }
     sweep_logs(context, known);
+}
+
+/// Links and addresses: once, too, but not before there is a network.
+pub(super) async fn sweep_links(context: &Context, network: &PodNetwork, known: &BTreeSet<String>) {
+    let linked = known - &std::mem::take(&mut *context.unlinked());
+    warn("links and addresses", network.sweep(&linked).await.err().map(|error| error.to_string()));
 }
 
 /// Logs of pods that are over stay as long as their objects.

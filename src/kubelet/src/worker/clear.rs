@@ -13,8 +13,9 @@ impl Worker {
     pub(super) fn clear(&mut self) {
         self.clearing = true;
         let (context, uid) = (Arc::clone(&self.context), self.uid.clone());
+        let links = self.pod.spec.as_ref().is_none_or(|spec| !sandbox::is(spec.host_network));
         self.jobs.spawn(async move {
-            let cleared = clear(&context, &uid).await;
+            let cleared = clear(&context, &uid, links).await;
             if let Err(error) = &cleared {
                 tracing::warn!(pod = uid, error, "a pod that ended is not cleared away, trying again");
             }
@@ -36,14 +37,12 @@ impl Worker {
     }
 }
 
-async fn clear(context: &Context, uid: &str) -> Result<(), String> {
+async fn clear(context: &Context, uid: &str, links: bool) -> Result<(), String> {
     if let Some(pod) = context.pods.get(uid) {
         pod.remove().await.map_err(|error| error.to_string())?;
     }
-    // Without a network on this node the pod has none either.
-    let network = context.network.borrow().clone();
-    if let Some(network) = network {
-        network.detach(uid).await.map_err(|error| error.to_string())?;
+    if links {
+        context.detach(uid).await.map_err(|error| error.to_string())?;
     }
     let of_pod = format!("{uid}_");
     for root in context.images.mounted().into_iter().filter(|root| root.starts_with(&of_pod)) {

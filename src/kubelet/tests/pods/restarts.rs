@@ -8,6 +8,7 @@ crate::tests![
     pods_outlive_the_agent,
     what_ended_meanwhile_is_noticed,
     what_was_deleted_meanwhile_is_removed,
+    addresses_are_taken_back_when_the_network_opens_late,
     pods_return_after_a_cold_boot,
     pods_return_without_a_server,
 ];
@@ -46,11 +47,16 @@ async fn what_ended_meanwhile_is_noticed(ground: &Ground) {
     let agent = ground.agent().await;
     // Ends when its file goes.
     let pod = ground
-        .pod("web", "touch /tmp/stay; while test -f /tmp/stay; do sleep 0.05; done; exit 5", |spec| {
-            spec["restartPolicy"] = "Never".into();
-        })
+        .pod(
+            "web",
+            "touch /tmp/stay; echo begun; while test -f /tmp/stay; do sleep 0.05; done; exit 5",
+            |spec| {
+                spec["restartPolicy"] = "Never".into();
+            },
+        )
         .await;
     ground.until("web", is_ready).await;
+    until(|| ground.log(&pod, "app", 0) == ["begun"]).await;
     agent.stop().await;
     let uid = pod.metadata.uid.as_ref().unwrap();
     std::fs::remove_file(ground.path().join(format!("images/containers/{uid}_app_0/root/tmp/stay"))).unwrap();
@@ -75,6 +81,41 @@ async fn what_was_deleted_meanwhile_is_removed(ground: &Ground) {
     ground.gone("web").await;
     ground.cleared().await;
     agent.stop().await;
+}
+
+async fn addresses_are_taken_back_when_the_network_opens_late(ground: &Ground) {
+    let agent = ground.agent().await;
+    for name in ["web", "forced", "stays"] {
+        ground.pod(name, FOREVER, |_| {}).await;
+        ground.until(name, is_ready).await;
+    }
+    agent.stop().await;
+    ground.delete("web").await;
+    let now = client::DeleteOptions { grace_period_seconds: Some(0), ..client::DeleteOptions::default() };
+    ground.client.delete::<Pod>(&client::Key::new("shop", "forced"), &now).await.unwrap();
+    let agent = ground.agent_without_network(ground.client.clone());
+    // Both kinds are cleared away while there is no network: one that ends, and one that nobody knows.
+    ground.gone("web").await;
+    let sandboxes = || std::fs::read_dir(ground.path().join("sandboxes")).unwrap().count();
+    until(|| sandboxes() == 1).await;
+    agent.open(ground.network().await);
+    let addresses = || {
+        let files = std::fs::read_dir(ground.path().join("addresses")).unwrap();
+        files.filter(|file| !file.as_ref().unwrap().file_name().to_string_lossy().starts_with('.')).count()
+    };
+    until(|| addresses() == 1).await;
+    ground.delete("stays").await;
+    ground.gone("stays").await;
+    until(|| addresses() == 0).await;
+    agent.stop().await;
+}
+
+/// Not a measure of time: folders are looked at again until they are as wanted.
+async fn until(wanted: impl Fn() -> bool) {
+    let mut look = tokio::time::interval(std::time::Duration::from_millis(20));
+    while !wanted() {
+        look.tick().await;
+    }
 }
 
 /// What the machine loses when it is switched off: processes, namespaces, mounts.

@@ -7,7 +7,7 @@
 #![expect(clippy::unwrap_used, reason = "tests, though they have a main function")]
 
 mod failures;
-#[path = "../../../oci/tests/harness.rs"]
+#[path = "../../../oci/tests/harness/mod.rs"]
 mod harness;
 mod image;
 mod lifecycle;

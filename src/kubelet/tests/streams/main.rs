@@ -10,7 +10,7 @@ mod client;
 mod exec;
 mod forward;
 mod ground;
-#[path = "../../../oci/tests/harness.rs"]
+#[path = "../../../oci/tests/harness/mod.rs"]
 mod harness;
 mod logs;
 mod spdy;

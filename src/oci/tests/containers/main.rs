@@ -8,7 +8,7 @@
 
 mod confinement;
 mod ground;
-#[path = "../harness.rs"]
+#[path = "../harness/mod.rs"]
 mod harness;
 mod lifecycle;
 mod recovery;

@@ -146,12 +146,24 @@ pub(crate) fn table(
     metadata: &Value,
     objects: Vec<Value>,
 ) -> Value {
-    let columns: Vec<Value> = shown.columns.iter().map(api::table::Column::definition).collect();
+    let mut table = rows(shown, version, carried, metadata, objects);
+    table["columnDefinitions"] = shown.columns.iter().map(api::table::Column::definition).collect();
+    table
+}
+
+/// The same for a client that was told the columns before.
+pub(crate) fn rows(
+    shown: &Table,
+    version: &str,
+    carried: RowObject,
+    metadata: &Value,
+    objects: Vec<Value>,
+) -> Value {
     let now = Timestamp::now();
     let row = |object: Value| json!({"cells": (shown.cells)(&object, now), "object": carry(object, carried)});
     json!({
         "kind": "Table", "apiVersion": format!("meta.k8s.io/{version}"), "metadata": metadata,
-        "columnDefinitions": columns, "rows": objects.into_iter().map(row).collect::<Vec<_>>(),
+        "columnDefinitions": null, "rows": objects.into_iter().map(row).collect::<Vec<_>>(),
     })
 }
 

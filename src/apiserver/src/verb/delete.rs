@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use store::{Entry, Store, WriteError};
 
+use super::list::Page;
 use super::{body, update, write};
 use crate::admit::{Attempt, Operation};
 use crate::answer::{self, Answer};
@@ -32,7 +33,7 @@ struct Options {
     propagation_policy: Option<String>,
     orphan_dependents: Option<bool>,
     preconditions: Option<Preconditions>,
-    dry_run: Vec<String>,
+    dry_run: Option<Vec<String>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -45,58 +46,50 @@ struct Preconditions {
 pub(crate) async fn delete(store: &Store, request: &Request) -> Result<Answer, Status> {
     let options = Options::of(request)?;
     let key = stored::key(request.kind(), request.namespace(), request.name());
-    for _ in 0..TRIES {
-        let entry = store.get(&key).ok_or_else(|| request.not_found())?;
-        match end(store, request, &options, &entry).await? {
-            Some(End::Gone(object)) => return Ok(gone(request, object)),
-            Some(End::Begun(object)) => {
-                // As upstream, for those who asked in the old way that nothing be left behind.
-                let waits = options.orphan_dependents == Some(false);
-                let code = if waits { StatusCode::ACCEPTED } else { StatusCode::OK };
-                return Ok(answer::object(code, request.accept, request.kind().table, object));
-            }
-            None => {}
+    match ended(store, request, &options, &key).await?.ok_or_else(|| request.not_found())? {
+        End::Gone(object) => Ok(gone(request, object)),
+        End::Begun(object) => {
+            // As upstream, for those who asked in the old way that nothing be left behind.
+            let waits = options.orphan_dependents == Some(false);
+            let code = if waits { StatusCode::ACCEPTED } else { StatusCode::OK };
+            Ok(answer::object(code, request.accept, request.kind().table, object))
         }
     }
-    Err(Status::modified(request.subject(), request.name()))
 }
 
-/// Deletes all that are selected, and shows them as they were.
+/// Deletes what a list with the same options shows, and shows that.
 pub(crate) async fn delete_collection(store: &Store, request: &Request) -> Result<Answer, Status> {
-    let (kind, options) = (request.kind(), Options::of(request)?);
+    let options = Options::of(request)?;
     let selected = Selected::new(request)?;
-    let snapshot = store.snapshot(&stored::collection(kind, request.namespace()));
-    let mut items = Vec::new();
-    for listed in snapshot.iter() {
-        if !selected.matches(kind, listed)? {
-            continue;
-        }
-        for _ in 0..TRIES {
-            let Some(entry) = store.get(listed.key()) else { break };
-            if let Some(End::Gone(object) | End::Begun(object)) =
-                end(store, request, &options, &entry).await?
-            {
-                items.push(without_type(object));
-                break;
-            }
+    let page = Page::open(store, request, &selected)?;
+    for listed in page.entries() {
+        if selected.matches(request.kind(), listed)? {
+            // Whoever deletes one of them meanwhile does what was asked.
+            ended(store, request, &options, listed.key()).await?;
         }
     }
-    Ok(answer::value(
-        StatusCode::OK,
-        &json!({
-            "kind": kind.list_kind, "apiVersion": kind.api_version(), "items": items,
-            "metadata": {"resourceVersion": store.revision().to_string()},
-        }),
-    ))
+    page.answer(request.accept, selected)
 }
 
-/// As an item of a list, which says for all of them what they are.
-fn without_type(mut object: Value) -> Value {
-    if let Some(members) = object.as_object_mut() {
-        members.remove("apiVersion");
-        members.remove("kind");
+/// Ends an object, whatever others make of it meanwhile; none where there is none, or none any more.
+async fn ended(
+    store: &Store,
+    request: &Request,
+    options: &Options,
+    key: &str,
+) -> Result<Option<End>, Status> {
+    for _ in 0..TRIES {
+        let Some(entry) = store.get(key) else { return Ok(None) };
+        if let Some(end) = end(store, request, options, &entry).await? {
+            return Ok(Some(end));
+        }
     }
-    object
+    Err(Status::modified(request.subject(), name(key)))
+}
+
+/// Of the object that is stored there.
+fn name(key: &str) -> &str {
+    key.rsplit('/').next().unwrap_or_default()
 }
 
 enum End {
@@ -105,7 +98,7 @@ enum End {
     Begun(Value),
 }
 
-/// One attempt; none if somebody else changed the object meanwhile.
+/// One attempt; none if somebody else changed or deleted the object meanwhile.
 async fn end(
     store: &Store,
     request: &Request,
@@ -124,7 +117,11 @@ async fn end(
         if options.is_dry_run(request) {
             return Ok(Some(End::Gone(old)));
         }
-        return settled(write::remove(store, kind, entry, &old).await.map(|_| End::Gone(old)), request);
+        return settled(
+            write::remove(store, kind, entry, &old).await.map(|_| End::Gone(old)),
+            request,
+            entry,
+        );
     }
     let begun = begin_deletion(&mut object, grace, Timestamp::now());
     if update::is_held_namespace(kind, &object) {
@@ -137,14 +134,14 @@ async fn end(
         stored::set_revision(&mut object, event.revision());
         End::Begun(object)
     });
-    settled(written, request)
+    settled(written, request, entry)
 }
 
-fn settled(result: Result<End, WriteError>, request: &Request) -> Result<Option<End>, Status> {
+fn settled(result: Result<End, WriteError>, request: &Request, entry: &Entry) -> Result<Option<End>, Status> {
     match result {
         Ok(end) => Ok(Some(end)),
-        Err(WriteError::Conflict { .. }) => Ok(None),
-        Err(error) => Err(write::refused(&error, request.subject(), request.name())),
+        Err(WriteError::Conflict { .. } | WriteError::NotFound { .. }) => Ok(None),
+        Err(error) => Err(write::refused(&error, request.subject(), name(entry.key()))),
     }
 }
 
@@ -207,7 +204,9 @@ impl Options {
     fn of(request: &Request) -> Result<Self, Status> {
         let said = if request.body.is_empty() { Self::in_query(request)? } else { Self::in_body(request)? };
         check(&said)?;
-        serde_json::from_value(said).map_err(|error| unreadable(&error))
+        let options: Option<Self> = serde_json::from_value(said).map_err(|error| unreadable(&error))?;
+        // As Go reads it: null says nothing.
+        Ok(options.unwrap_or_default())
     }
 
     fn in_body(request: &Request) -> Result<Value, Status> {
@@ -241,13 +240,13 @@ impl Options {
     }
 
     fn is_dry_run(&self, request: &Request) -> bool {
-        request.query.dry_run() || self.dry_run.iter().any(|run| run == "All")
+        request.query.dry_run() || self.dry_run.iter().flatten().any(|run| run == "All")
     }
 
     fn check(&self, request: &Request, object: &Value) -> Result<(), Status> {
         let Some(preconditions) = &self.preconditions else { return Ok(()) };
         let subject = status::Resource { group: request.kind().group, name: request.kind().kind };
-        let refused = |why: String| Err(Status::conflict(subject, request.name(), &why));
+        let refused = |why: String| Err(Status::conflict(subject, text(object, "metadata.name"), &why));
         let (uid, revision) = (text(object, "metadata.uid"), text(object, "metadata.resourceVersion"));
         if let Some(wanted) = preconditions.uid.as_deref().filter(|wanted| *wanted != uid) {
             return refused(format!(

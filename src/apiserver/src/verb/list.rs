@@ -18,21 +18,12 @@ use crate::object::selected::Selected;
 use crate::object::stored::{self, Head};
 use crate::request::{Accept, Request};
 
-const CHUNK: usize = 64 * 1024;
+/// What is made at a time.
+pub(super) const CHUNK: usize = 64 * 1024;
 
 pub(crate) fn list(store: &Store, request: &Request) -> Result<Answer, Status> {
     let selected = Selected::new(request)?;
-    let page = Page::open(store, request, &selected)?;
-    let items = match request.accept {
-        Accept::Json => Items::Whole,
-        Accept::Partial | Accept::PartialList => Items::Partial,
-        Accept::Table(version, carried) => {
-            let (shown, objects) = (request.kind().table, page.objects(&selected)?);
-            let table = answer::table(shown, version, carried, &page.metadata(), objects);
-            return Ok(answer::value(StatusCode::OK, &table));
-        }
-    };
-    Ok(answer::json(StatusCode::OK, page.stream(items, selected)))
+    Page::open(store, request, &selected)?.answer(request.accept, selected)
 }
 
 /// What of the objects is in a list.
@@ -61,7 +52,7 @@ impl Items {
 }
 
 /// Part of a list: where it begins, where it ends and what follows.
-struct Page {
+pub(super) struct Page {
     kind: &'static Kind,
     snapshot: Snapshot,
     /// The key before the first; empty for the beginning.
@@ -72,7 +63,7 @@ struct Page {
 }
 
 impl Page {
-    fn open(store: &Store, request: &Request, selected: &Selected) -> Result<Self, Status> {
+    pub(super) fn open(store: &Store, request: &Request, selected: &Selected) -> Result<Self, Status> {
         let scope = stored::collection(request.kind(), request.namespace());
         let limit = request.query.number("limit")?.and_then(|limit| usize::try_from(limit).ok());
         let limit = limit.filter(|limit| *limit > 0);
@@ -107,9 +98,28 @@ impl Page {
         Ok(())
     }
 
-    fn entries(&self, after: &str) -> impl Iterator<Item = &Entry> {
+    /// All that lies in the page, selected or not.
+    pub(super) fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.entries_after(&self.after)
+    }
+
+    fn entries_after(&self, key: &str) -> impl Iterator<Item = &Entry> {
         let last = self.last.as_deref();
-        self.snapshot.iter_after(after).take_while(move |entry| last.is_none_or(|last| entry.key() <= last))
+        self.snapshot.iter_after(key).take_while(move |entry| last.is_none_or(|last| entry.key() <= last))
+    }
+
+    /// What is selected of it, in the form that is wanted.
+    pub(super) fn answer(self, accept: Accept, selected: Selected) -> Result<Answer, Status> {
+        let items = match accept {
+            Accept::Json => Items::Whole,
+            Accept::Partial | Accept::PartialList => Items::Partial,
+            Accept::Table(version, carried) => {
+                let objects = self.objects(&selected)?;
+                let table = answer::table(self.kind.table, version, carried, &self.metadata(), objects);
+                return Ok(answer::value(StatusCode::OK, &table));
+            }
+        };
+        Ok(answer::json(StatusCode::OK, self.stream(items, selected)))
     }
 
     fn metadata(&self) -> Value {
@@ -127,7 +137,7 @@ impl Page {
     fn objects(&self, selected: &Selected) -> Result<Vec<Value>, Status> {
         let head = Head::of(self.kind);
         let mut objects = Vec::new();
-        for entry in self.entries(&self.after) {
+        for entry in self.entries() {
             if selected.matches(self.kind, entry)? {
                 objects.push(head.decode(entry).map_err(|error| answer::damaged(entry, &error))?);
             }
@@ -174,7 +184,7 @@ impl Progress {
         let mut out = BytesMut::with_capacity(CHUNK + CHUNK / 4);
         out.extend_from_slice(begin.unwrap_or_default().as_bytes());
         let mut first = self.first;
-        let filled = self.page.entries(&self.after).try_for_each(|entry| {
+        let filled = self.page.entries_after(&self.after).try_for_each(|entry| {
             // An object that cannot be read matches nothing: the list is too far on its way to fail.
             if self.selected.matches(self.page.kind, entry).unwrap_or(false) {
                 if !std::mem::take(&mut first) {

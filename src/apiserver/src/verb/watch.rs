@@ -3,26 +3,32 @@
 //! A watcher is polled by its own connection: it waits on the store's topic, and nobody waits for it. One that falls out
 //! of the window is told 410 and ends; its client lists again. The bytes of an object are copied from the store once
 //! per watcher and never encoded again.
+//!
+//! What there is when a watch begins is told as a list is: a chunk at a time as the client takes it, from a snapshot that is
+//! dropped after the last. Twenty clients that begin with all Secrets hold twenty chunks.
 
 use std::fmt::Write;
+use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::time::Duration;
 
 use api::field::Node;
+use api::kinds::Kind;
 use api::status::Status;
+use api::value::text;
 use bytes::{Bytes, BytesMut};
 use http::StatusCode;
-use serde_json::json;
-use store::{Event, Revision, RevisionError, Store, Watch, WatchError};
+use serde_json::{Value, json};
+use store::{Event, Revision, RevisionError, Snapshot, Store, Watch, WatchError};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::list::not_before;
+use super::list::{CHUNK, not_before};
 use crate::answer::{self, Answer};
 use crate::body::whole;
 use crate::object::selected::Selected;
 use crate::object::stored::{self, Head};
 use crate::random;
-use crate::request::{Accept, Request};
+use crate::request::{Accept, Request, RowObject};
 
 /// A watch that names no end lasts between one and two of these.
 const LASTS: Duration = Duration::from_secs(30 * 60);
@@ -53,10 +59,14 @@ pub(crate) fn watch(store: &Store, request: &Request) -> Result<Answer, Status> 
         }
     };
     let (bookmarks, end) = (request.query.flag("allowWatchBookmarks"), Instant::now() + lasts(request)?);
+    let marked = bookmarks && request.query.flag("sendInitialEvents");
     let watcher = Watcher {
         head: Head::of(request.kind()),
-        request: Shown { kind: request.kind(), accept: request.accept },
+        kind: request.kind(),
+        accept: request.accept,
+        has_columns: false,
         selected,
+        initial: initial.map(|snapshot| Initial { snapshot, after: String::new(), marked }),
         watch,
         bookmarks,
         end,
@@ -64,23 +74,9 @@ pub(crate) fn watch(store: &Store, request: &Request) -> Result<Answer, Status> 
         sent: revision,
         over: false,
     };
-    let mut first = BytesMut::new();
-    if let Some(snapshot) = initial {
-        for entry in snapshot.iter() {
-            if watcher.selected.matches(request.kind(), entry)? {
-                watcher.line("ADDED", entry, entry.modified(), &mut first);
-            }
-        }
-        if request.query.flag("sendInitialEvents") && watcher.bookmarks {
-            watcher.bookmark(revision, true, &mut first);
-        }
-    }
-    let chunks = futures_util::stream::unfold((watcher, Some(first)), |(mut watcher, first)| async move {
-        let chunk = match first.filter(|first| !first.is_empty()) {
-            Some(first) => first.freeze(),
-            None => watcher.next().await?,
-        };
-        Some((chunk, (watcher, None)))
+    let chunks = futures_util::stream::unfold(watcher, |mut watcher| async move {
+        let chunk = watcher.next().await?;
+        Some((chunk, watcher))
     });
     Ok(answer::json(StatusCode::OK, answer::streamed(chunks)))
 }
@@ -131,16 +127,23 @@ fn failure(status: &Status) -> String {
     format!("{}\n", json!({"type": "ERROR", "object": status.to_value()}))
 }
 
-#[derive(Debug)]
-struct Shown {
-    kind: &'static api::kinds::Kind,
-    accept: Accept,
+/// What there was when the watch began, as far as it is still to be told.
+struct Initial {
+    snapshot: Snapshot,
+    /// The last key that was told; empty before the first.
+    after: String,
+    /// Whether its end is told as well.
+    marked: bool,
 }
 
 struct Watcher {
     head: Head,
-    request: Shown,
+    kind: &'static Kind,
+    accept: Accept,
+    /// Whether the client was told the columns of its table.
+    has_columns: bool,
     selected: Selected,
+    initial: Option<Initial>,
     watch: Watch,
     bookmarks: bool,
     end: Instant,
@@ -156,20 +159,50 @@ impl Watcher {
     async fn next(&mut self) -> Option<Bytes> {
         while !self.over {
             let mut out = BytesMut::new();
-            tokio::select! {
-                biased;
-                () = &mut self.alarm => {
-                    self.tell_progress(&mut out);
-                    self.over = self.end <= Instant::now();
-                    self.alarm.as_mut().reset(next_alarm(self.bookmarks, self.end));
-                }
-                events = self.watch.next() => self.take(events, &mut out),
+            match self.initial.take() {
+                Some(initial) => self.initial = self.begin(initial, &mut out),
+                None => self.go_on(&mut out).await,
             }
             if !out.is_empty() {
                 return Some(out.freeze());
             }
         }
         None
+    }
+
+    /// A chunk of what there was, and what is left of it.
+    fn begin(&mut self, initial: Initial, out: &mut BytesMut) -> Option<Initial> {
+        let filled = initial.snapshot.iter_after(&initial.after).try_for_each(|entry| {
+            // What cannot be read matches nothing.
+            if self.selected.matches(self.kind, entry).unwrap_or(false) {
+                self.line("ADDED", entry, entry.modified(), out);
+            }
+            if out.len() < CHUNK {
+                ControlFlow::Continue(())
+            } else {
+                ControlFlow::Break(entry.key().to_owned())
+            }
+        });
+        if let ControlFlow::Break(after) = filled {
+            return Some(Initial { after, ..initial });
+        }
+        if initial.marked {
+            self.bookmark(self.sent, true, out);
+        }
+        None
+    }
+
+    /// What happens next.
+    async fn go_on(&mut self, out: &mut BytesMut) {
+        tokio::select! {
+            biased;
+            () = &mut self.alarm => {
+                self.tell_progress(out);
+                self.over = self.end <= Instant::now();
+                self.alarm.as_mut().reset(next_alarm(self.bookmarks, self.end));
+            }
+            events = self.watch.next() => self.take(events, out),
+        }
     }
 
     fn take(&mut self, events: Result<Vec<Event>, WatchError>, out: &mut BytesMut) {
@@ -189,10 +222,9 @@ impl Watcher {
     }
 
     /// An object that begins to match is added, one that no longer does is deleted, whatever happened to it.
-    fn show(&self, event: &Event, out: &mut BytesMut) {
+    fn show(&mut self, event: &Event, out: &mut BytesMut) {
         // What cannot be read matches nothing.
-        let matches =
-            |entry: &&store::Entry| self.selected.matches(self.request.kind, entry).unwrap_or(false);
+        let matches = |entry: &&store::Entry| self.selected.matches(self.kind, entry).unwrap_or(false);
         match (event.previous().filter(matches), event.entry().filter(matches)) {
             (None, Some(new)) => self.line("ADDED", new, event.revision(), out),
             (Some(_), Some(new)) => self.line("MODIFIED", new, event.revision(), out),
@@ -201,22 +233,29 @@ impl Watcher {
         }
     }
 
-    fn line(&self, what: &str, entry: &store::Entry, revision: Revision, out: &mut BytesMut) {
+    fn line(&mut self, what: &str, entry: &store::Entry, revision: Revision, out: &mut BytesMut) {
         out.reserve(entry.value().len() + LINE);
         write!(out, r#"{{"type":"{what}","object":"#).expect("a buffer takes all that is written");
-        match self.request.accept {
+        match self.accept {
             Accept::Json => self.head.write_at(entry, revision, out),
             Accept::Partial | Accept::PartialList => self.head.write_partial(entry, revision, out),
             Accept::Table(version, carried) => {
-                let object = self.head.decode(entry).map(|mut object| {
+                let table = self.head.decode(entry).map(|mut object| {
                     stored::set_revision(&mut object, revision);
-                    let metadata = json!({"resourceVersion": revision.to_string()});
-                    answer::table(self.request.kind.table, version, carried, &metadata, vec![object])
+                    self.row(version, carried, object)
                 });
-                out.extend_from_slice(object.unwrap_or_default().to_string().as_bytes());
+                out.extend_from_slice(table.unwrap_or_default().to_string().as_bytes());
             }
         }
         out.extend_from_slice(b"}\n");
+    }
+
+    /// An object as a table of one row. As upstream, only the first event of a watch says what the columns are.
+    fn row(&mut self, version: &str, carried: RowObject, object: Value) -> Value {
+        let metadata = json!({"resourceVersion": text(&object, "metadata.resourceVersion")});
+        let told = std::mem::replace(&mut self.has_columns, true);
+        let table = if told { answer::rows } else { answer::table };
+        table(self.kind.table, version, carried, &metadata, vec![object])
     }
 
     fn tell_progress(&mut self, out: &mut BytesMut) {
@@ -227,13 +266,19 @@ impl Watcher {
         }
     }
 
-    fn bookmark(&self, revision: Revision, initial_events_end: bool, out: &mut BytesMut) {
+    /// Of the same form as the objects: a client of metadata or tables decodes nothing else.
+    fn bookmark(&mut self, revision: Revision, initial_events_end: bool, out: &mut BytesMut) {
         let mut metadata = json!({"resourceVersion": revision.to_string()});
         if initial_events_end {
             metadata["annotations"] = json!({"k8s.io/initial-events-end": "true"});
         }
-        let kind = self.request.kind;
-        let object = json!({"kind": kind.kind, "apiVersion": kind.api_version(), "metadata": metadata});
+        let object =
+            json!({"kind": self.kind.kind, "apiVersion": self.kind.api_version(), "metadata": metadata});
+        let object = match self.accept {
+            Accept::Json => object,
+            Accept::Partial | Accept::PartialList => answer::partial(object),
+            Accept::Table(version, carried) => self.row(version, carried, object),
+        };
         out.extend_from_slice(format!("{}\n", json!({"type": "BOOKMARK", "object": object})).as_bytes());
     }
 }

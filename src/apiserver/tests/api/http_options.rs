@@ -1,5 +1,9 @@
 //! The options of lists, watches, writes and deletes: what they do, and how they are refused.
 
+use std::pin::pin;
+use std::sync::Arc;
+
+use futures_util::FutureExt;
 use http_body_util::BodyStream;
 
 use super::*;
@@ -215,7 +219,12 @@ async fn deletes_follow_their_options_and_refuse_others() {
             )
         )
     );
-    for dry in [json!({"dryRun": ["All"]}), json!({"dryRun": ["All"], "propagationPolicy": "Foreground"})] {
+    for dry in [
+        json!({"dryRun": ["All"]}),
+        json!({"dryRun": ["All"], "propagationPolicy": "Foreground"}),
+        json!({"dryRun": ["All"], "preconditions": null, "gracePeriodSeconds": null, "propagationPolicy": null}),
+        json!({"dryRun": ["All"], "preconditions": {"uid": null}, "orphanDependents": null}),
+    ] {
         assert_eq!(api.delete(&one, Some(dry)).await.0, 200);
     }
     assert_eq!(api.get(&one).await, (200, made), "nothing was done");
@@ -226,13 +235,58 @@ async fn deletes_follow_their_options_and_refuse_others() {
     api.post(MAPS, held).await;
     let (code, _) = api.delete(&format!("{MAPS}/b?orphanDependents=false"), None).await;
     assert_eq!(code, 202, "accepted, and not done");
-    make(&api, "c").await;
-    let (code, gone) = api.delete(&format!("{MAPS}?labelSelector=app%3Dc"), None).await;
-    assert_eq!((code, super::verbs::names(&gone)), (200, vec!["c"]));
-    assert_eq!(gone["items"][0].get("kind"), None);
+    // As Go reads it: what is null is not said.
+    for nothing in [json!({"dryRun": null}), Value::Null] {
+        make(&api, "c").await;
+        assert_eq!(api.delete(&format!("{MAPS}/c"), Some(nothing)).await.0, 200);
+    }
     let accounts = "/api/v1/namespaces/shop/serviceaccounts";
     let (code, shown) = api.delete(&format!("{accounts}/default"), None).await;
     assert_eq!((code, &shown["kind"]), (200, &json!("ServiceAccount")), "as it was");
+}
+
+#[tokio::test]
+async fn a_collection_is_deleted_as_it_is_listed() {
+    let api = Api::start().await;
+    for name in ["a", "b", "c", "d"] {
+        make(&api, name).await;
+    }
+    let left = async || super::verbs::names(&api.get(MAPS).await.1).join(" ");
+    let (code, gone) = api.delete(&format!("{MAPS}?labelSelector=app%3Dc"), None).await;
+    assert_eq!((code, super::verbs::names(&gone)), (200, vec!["c"]));
+    assert_eq!((&gone["kind"], gone["items"][0].get("kind")), (&json!("ConfigMapList"), None));
+    assert_eq!(left().await, "a b d");
+    let (code, page) = api.delete(&format!("{MAPS}?limit=1"), None).await;
+    assert_eq!((code, super::verbs::names(&page)), (200, vec!["a"]));
+    assert_eq!((left().await, &page["metadata"]["remainingItemCount"]), ("b d".to_owned(), &json!(2)));
+    let token = page["metadata"]["continue"].as_str().unwrap();
+    let (_, page) = api.delete(&format!("{MAPS}?limit=1&continue={token}"), None).await;
+    assert_eq!((super::verbs::names(&page), left().await), (vec!["b"], "d".to_owned()));
+    let request = Request::delete(MAPS).header("accept", "application/json;as=Table;g=meta.k8s.io;v=v1");
+    let request = request.extension(User::new("root", ["system:masters"])).body(Full::default()).unwrap();
+    let table = api.send(request).await.into_body().collect().await.unwrap().to_bytes();
+    let table: Value = serde_json::from_slice(&table).unwrap();
+    assert_eq!((&table["kind"], &table["rows"][0]["cells"][0]), (&json!("Table"), &json!("d")));
+    assert_eq!(left().await, "");
+}
+
+#[tokio::test]
+async fn a_collection_is_deleted_though_others_delete_some_of_it() {
+    let gate = Arc::<tokio::sync::Mutex<()>>::default();
+    let api = Api::over(gated(&gate), None).await;
+    for name in ["a", "b"] {
+        make(&api, name).await;
+    }
+    let closed = gate.lock().await;
+    let (one, all) = (format!("{MAPS}/a"), MAPS);
+    let (mut other, mut ours) = (pin!(api.delete(&one, None)), pin!(api.delete(all, None)));
+    assert!(other.as_mut().now_or_never().is_none(), "its write is on its way");
+    assert!(ours.as_mut().now_or_never().is_none(), "and so is that of the one that it was faster than");
+    drop(closed);
+    assert_eq!(other.await.0, 200);
+    let (code, gone) = ours.await;
+    assert_eq!((code, super::verbs::names(&gone)), (200, vec!["a", "b"]), "{gone}");
+    assert_eq!(api.get(MAPS).await.1["items"], json!([]));
 }
 
 #[tokio::test]

@@ -2,13 +2,16 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed step is a failed test")]
 
+use std::sync::Arc;
+
 use apiserver::{ApiServer, Audit, Issuer, User};
 use bytes::Bytes;
 use http::{Method, Request, Response};
 use http_body_util::{BodyExt, Full};
 use pki::jwt::Signer;
 use serde_json::{Value, json};
-use store::{InMemory, Limits, Store};
+use store::{Backend, Commit, InMemory, Limits, StorageError, Store};
+use tokio::sync::Mutex;
 use tower::ServiceExt;
 
 mod access;
@@ -40,6 +43,25 @@ fn store(limits: Limits) -> Store {
     let backend = InMemory::default();
     let contents = backend.contents();
     Store::over(backend, contents, limits).unwrap()
+}
+
+/// A disk that takes nothing while somebody holds the gate.
+struct Gated {
+    disk: InMemory,
+    gate: Arc<Mutex<()>>,
+}
+
+impl Backend for Gated {
+    fn commit(&mut self, commit: &Commit) -> Result<(), StorageError> {
+        let _open = self.gate.blocking_lock();
+        self.disk.commit(commit)
+    }
+}
+
+fn gated(gate: &Arc<Mutex<()>>) -> Store {
+    let disk = InMemory::default();
+    let contents = disk.contents();
+    Store::over(Gated { disk, gate: gate.clone() }, contents, Limits::default()).unwrap()
 }
 
 /// Code and body of an answer.

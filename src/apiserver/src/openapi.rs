@@ -1,7 +1,10 @@
 //! `/openapi/v2` and `/openapi/v3`: what kubectl validates and explains by.
 //!
 //! The documents are made when they are asked for: keeping half a megabyte for the one client in an hour that has no
-//! copy of its own costs more than making it again. Clients keep theirs by the hash in the address.
+//! copy of its own costs more than making it again. Clients keep theirs by the hash, which is kept: what is described is built
+//! into the program.
+
+use std::sync::OnceLock;
 
 use api::openapi::{self, Resource};
 use api::status::Status;
@@ -29,17 +32,18 @@ fn resources() -> Vec<Resource<'static>> {
     api::kinds::all().filter_map(Resource::of).collect()
 }
 
+/// One for all documents.
+fn hash() -> &'static str {
+    static HASH: OnceLock<String> = OnceLock::new();
+    HASH.get_or_init(|| openapi::hash(&resources()))
+}
+
 fn index(headers: &HeaderMap) -> Answer {
-    let index = openapi::index(&resources()).to_string();
-    answer::tagged(&answer::tag(index.as_bytes()), headers, || {
-        answer::json(StatusCode::OK, body::whole(index))
-    })
+    answer::tagged(hash(), headers, || answer::value(StatusCode::OK, &openapi::index(&resources(), hash())))
 }
 
 fn group(root: &str, query: &Query, headers: &HeaderMap) -> Result<Answer, Status> {
-    let mut resources = resources();
-    // As in the index: one for all.
-    let hash = openapi::hash(&resources);
+    let (mut resources, hash) = (resources(), hash());
     resources.retain(|resource| resource.root() == root);
     if resources.is_empty() {
         return Err(Status::no_such_resource());
@@ -50,7 +54,7 @@ fn group(root: &str, query: &Query, headers: &HeaderMap) -> Result<Answer, Statu
         return Ok(moved(&format!("/openapi/v3/{root}?hash={hash}")));
     }
     let mut answer =
-        answer::tagged(&hash, headers, || answer::json(StatusCode::OK, body::whole(openapi::v3(&resources))));
+        answer::tagged(hash, headers, || answer::json(StatusCode::OK, body::whole(openapi::v3(&resources))));
     if named.is_some() {
         let headers = answer.headers_mut();
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, immutable"));
@@ -77,8 +81,8 @@ fn in_a_year() -> Option<HeaderValue> {
 
 fn whole(headers: &HeaderMap) -> Answer {
     let accepted = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let resources = resources();
-    let mut answer = answer::tagged(&openapi::hash(&resources), headers, || {
+    let mut answer = answer::tagged(hash(), headers, || {
+        let resources = resources();
         // kubectl 1.20 asks for it by an older name, with an `@`, and takes this one.
         if !accepted.contains("protobuf") {
             return answer::json(StatusCode::OK, body::whole(openapi::v2(&resources)));

@@ -11,7 +11,6 @@ use api::status::{self, Status};
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 use store::Store;
 use task::Carrier;
 use tokio::time::timeout;
@@ -20,6 +19,7 @@ use tower::Service;
 use tracing::debug;
 use transport::tunnel::Tunnels;
 
+use crate::admit;
 use crate::answer::{self, Answer};
 use crate::audit::{Asker, Audit, Record};
 use crate::authenticate::Authenticator;
@@ -28,18 +28,15 @@ use crate::body::{self, Body, Incoming};
 use crate::certificates::Certificates;
 use crate::form::{self, Form};
 use crate::issuer::Issuer;
-use crate::load::{Bodies, Turns};
+use crate::load::{self, Bodies, Place, Turns};
 use crate::metrics::{Call, Metrics};
 use crate::nodes::{self, Nodes};
 use crate::request::options;
-use crate::request::{self, Accept, Content, Envelope, Offer, Query, Request, Target};
+use crate::request::{self, Accept, Content, Envelope, Offer, Query, Request, Resource, Target};
 use crate::user::User;
 use crate::{
     compress, discovery, health, impersonate, openapi, paths, review, subresource, verb, version, view,
 };
-
-/// The largest body that is read, as upstream.
-const LARGEST_BODY: usize = 3 << 20;
 
 /// What changes must not be answered from a copy.
 const NOT_KEPT: HeaderValue = HeaderValue::from_static("no-cache, private");
@@ -84,7 +81,7 @@ impl ApiServer {
             tunnels: Tunnels::default(),
             streams: Carrier::default(),
             metrics: Arc::default(),
-            turns: Turns::new(),
+            turns: load::places(),
             bodies: Bodies::default(),
             leaving: CancellationToken::new(),
             audit,
@@ -193,6 +190,8 @@ impl Shared {
         }
         let Target::Resource(resource) = target else {
             self.check(&user, &Attempt::Path { verb: path_verb(&parts.method), path: parts.uri.path() })?;
+            // The documents among these are the dearest answers that there are.
+            let _place = self.place(outside, &user).await?;
             return Ok(form.whole(self.describe(&target, &query, &parts)?).await);
         };
         if nodes::answers(&resource) {
@@ -206,9 +205,14 @@ impl Shared {
         }
         let protobuf = || form::has_protobuf(resource.kind);
         let watch = request::is_watch(&parts.method, &resource, &query);
-        let (accept, form) = Accept::of(&parts.headers, Offer { kind: Some(resource.kind), watch })?;
+        let wanted = Accept::of(&parts.headers, Offer { kind: Some(resource.kind), watch });
+        let sent = Content::of(&parts.method, &parts.headers, protobuf);
+        if wanted.is_err() || sent.is_err() {
+            // Whoever may not ask this, or cannot, is told that first.
+            self.check_asked(&user, &parts.method, &resource, &query)?;
+        }
+        let ((accept, form), (content, sent)) = (wanted?, sent?);
         let form = form.for_reader(&parts.headers, parts.uri.query().unwrap_or_default());
-        let (content, sent) = Content::of(&parts.method, &parts.headers, protobuf)?;
         let request = Request {
             accept: accept.carrying(&query)?,
             content,
@@ -241,29 +245,19 @@ impl Shared {
         form: Form,
         asker: Option<&mut Asker>,
     ) -> Result<Answer, Status> {
-        self.check(&request.user, &attempt(&request, &request.query.selection()?.fields))?;
-        if !request.is_method_of_path() {
-            return Err(Status::method_not_allowed());
-        }
+        self.check_asked(&request.user, &request.method, &request.resource, &request.query)?;
         options::check(&request)?;
-        let size = body.size_hint();
-        if size.lower() > LARGEST_BODY as u64 {
-            return Err(too_large());
-        }
-        let size = size.upper().unwrap_or(LARGEST_BODY as u64);
-        let _room = if outside { self.bodies.room(size).await } else { None };
-        let body = sent.read(request.kind(), read(body).await?)?;
-        // Not before the body is there: who sends slowly must not hold a place for that.
-        let _place = match outside && request.verb() != "watch" {
-            true => Some(self.turns.take(&request.user.name).await?),
-            false => None,
-        };
+        let (body, _room) = self.bodies.read(body, outside.then_some(&*request.user.name)).await?;
+        let body = sent.read(request.kind(), body)?;
         if let Some(asker) = asker.filter(|_| request.verb() == "create") {
             asker.name = name_in(&body);
         }
         let asked = request.kind();
         let request = Request { body, ..request }.of_stored()?;
         let (watch, view) = (request.verb() == "watch", request.view);
+        admit::awaited(&self.store, &request).await;
+        // Not before all that is waited for is there: who sends slowly must not hold a place for that.
+        let _place = self.place(outside && !watch, &request.user).await?;
         let answer = self.act(request).await?;
         let answer = match view {
             Some(view) if watch => view::events(view, answer),
@@ -273,6 +267,24 @@ impl Shared {
         let mut answer = if watch { form.events(answer) } else { form.whole(answer).await };
         verb::write::warn(&mut answer, asked.deprecation_warning());
         Ok(answer)
+    }
+
+    /// A place for a request that needs one.
+    async fn place(&self, needed: bool, user: &User) -> Result<Option<Place>, Status> {
+        if needed { self.turns.take(&user.name).await.map(Some) } else { Ok(None) }
+    }
+
+    /// Whether the user may ask this of these objects, and whether anybody can.
+    fn check_asked(
+        &self,
+        user: &User,
+        method: &Method,
+        resource: &Resource,
+        query: &Query,
+    ) -> Result<(), Status> {
+        let verb = request::verb(method, resource, query);
+        self.check(user, &attempt(verb, resource, &query.selection()?.fields))?;
+        if resource.has_method(method) { Ok(()) } else { Err(Status::method_not_allowed()) }
     }
 
     fn check(&self, user: &User, attempt: &Attempt<'_>) -> Result<(), Status> {
@@ -401,18 +413,19 @@ fn audit_id(headers: &HeaderMap) -> String {
     said.filter(|id| (1..=64).contains(&id.len())).map_or_else(verb::uid, Into::into)
 }
 
-fn attempt<'a>(request: &'a Request, selected: &'a FieldSelector) -> Attempt<'a> {
+fn attempt<'a>(verb: &'a str, resource: &'a Resource, selected: &'a FieldSelector) -> Attempt<'a> {
+    let kind = resource.kind;
     Attempt::Resource(Access {
-        verb: request.verb(),
-        group: request.kind().group,
-        resource: request.kind().plural,
-        subresource: request.resource.subresource_name(),
+        verb,
+        group: kind.group,
+        resource: kind.plural,
+        subresource: resource.subresource_name(),
         // A namespace is an object of its own namespace, to access rights.
-        namespace: match request.kind().kind {
-            "Namespace" if request.kind().group.is_empty() => request.resource.name.as_deref(),
-            _ => request.namespace(),
+        namespace: match kind.kind {
+            "Namespace" if kind.group.is_empty() => resource.name.as_deref(),
+            _ => resource.namespace.as_deref(),
         },
-        name: request.resource.name.as_deref().or_else(|| selected.exact("metadata.name")),
+        name: resource.name.as_deref().or_else(|| selected.exact("metadata.name")),
         node: selected.exact("spec.nodeName"),
     })
 }
@@ -425,18 +438,6 @@ fn path_verb(method: &Method) -> &'static str {
         Method::DELETE => "delete",
         Method::HEAD => "head",
         _ => "get",
-    }
-}
-
-fn too_large() -> Status {
-    Status::request_entity_too_large(&format!("limit is {LARGEST_BODY}"))
-}
-
-async fn read<B: Incoming>(body: B) -> Result<Bytes, Status> {
-    match Limited::new(body, LARGEST_BODY).collect().await {
-        Ok(body) => Ok(body.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
-        Err(error) => Err(Status::bad_request(format!("the body of the request broke off: {error}"))),
     }
 }
 

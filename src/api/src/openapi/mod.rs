@@ -100,9 +100,8 @@ impl Resource<'_> {
     }
 }
 
-/// `/openapi/v3`: where the documents are, each with the hash of what it says.
-pub fn index(resources: &[Resource<'_>]) -> Value {
-    let hash = hash(resources);
+/// `/openapi/v3`: where the documents are, each with the [`hash`] of what all of them say.
+pub fn index(resources: &[Resource<'_>], hash: &str) -> Value {
     let entry = |resource: &Resource<'_>| {
         let root = resource.root();
         let url = format!("/openapi/v3/{root}?hash={hash}");

@@ -11,7 +11,8 @@ use store::Store;
 use super::{Attempt, Warnings, annotation, built_in};
 use crate::object::stored;
 use crate::random;
-use crate::request::Request;
+use crate::request::{Content, Request};
+use crate::verb::body;
 
 const DEFAULT: &str = "default";
 const VOLUME: &str = "kube-api-access-";
@@ -24,20 +25,37 @@ const ENFORCE: &str = "kubernetes.io/enforce-mountable-secrets";
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Waits for the default account of a namespace that was just made: who makes a namespace and a pod in one breath
-/// would be refused.
-pub(crate) async fn awaited(store: &Store, request: &Request, object: &Value) {
-    let about_pods = request.kind().group.is_empty() && request.kind().kind == "Pod";
-    let name = text(object, "spec.serviceAccountName");
-    if !about_pods || !matches!(name, "" | DEFAULT) {
+/// would be refused. Before the request has a place, which it would hold all that time.
+pub(crate) async fn awaited(store: &Store, request: &Request) {
+    let (true, Some(namespace)) = (makes_a_pod(request), request.namespace()) else { return };
+    let Ok(kind) = built_in("", "serviceaccounts") else { return };
+    let key = stored::key(kind, Some(namespace), DEFAULT);
+    if store.get(&key).is_some() {
         return;
     }
-    let (Ok(kind), Some(namespace)) = (built_in("", "serviceaccounts"), request.namespace()) else { return };
-    let key = stored::key(kind, Some(namespace), DEFAULT);
-    // The watch is opened before the look: nothing comes between them.
+    // The watch is opened before the second look: nothing comes between them.
     let Ok(mut watch) = store.watch(&key, store.revision()) else { return };
-    if store.get(&key).is_none() && store.get(&format!("/namespaces/{namespace}")).is_some() {
+    let will_come = store.get(&key).is_none() && store.get(&format!("/namespaces/{namespace}")).is_some();
+    if will_come && acts_as_default(request) {
         let _came_or_not = tokio::time::timeout(PATIENCE, watch.next()).await;
     }
+}
+
+fn makes_a_pod(request: &Request) -> bool {
+    let makes = request.verb() == "create" || request.content == Content::ApplyPatch;
+    makes
+        && request.kind().group.is_empty()
+        && request.kind().kind == "Pod"
+        && request.resource.subresource.is_none()
+}
+
+/// Whether the pod in the body names no other account, as far as that can be read.
+fn acts_as_default(request: &Request) -> bool {
+    let pod = match request.content {
+        Content::Yaml | Content::ApplyPatch => body::yaml(&request.body).unwrap_or_default(),
+        _ => serde_json::from_slice(&request.body).unwrap_or_default(),
+    };
+    matches!(text(&pod, "spec.serviceAccountName"), "" | DEFAULT)
 }
 
 pub(super) fn change(attempt: &Attempt<'_>, pod: &mut Value) -> Result<(), Status> {

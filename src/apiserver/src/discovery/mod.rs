@@ -2,12 +2,13 @@
 
 mod aggregated;
 
+use std::sync::OnceLock;
+
 use api::kinds::{self, Group, Kind, Subresource};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
 
 use crate::answer::{self, Answer};
-use crate::body;
 use crate::request::Accept;
 use crate::request::target::Discovery;
 
@@ -23,16 +24,21 @@ pub(crate) fn answer(what: &Discovery, headers: &HeaderMap) -> Option<Answer> {
         }
         return Some(answer);
     }
-    let document = aggregated::document(*what == Discovery::Core).to_string();
-    let tag = answer::tag(document.as_bytes());
-    Some(answer::tagged(&tag, headers, || {
-        let mut answer = answer::json(StatusCode::OK, body::whole(document));
+    let core = *what == Discovery::Core;
+    Some(answer::tagged(tag(core), headers, || {
+        let mut answer = answer::value(StatusCode::OK, &aggregated::document(core));
         let headers = answer.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(AGGREGATED));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public"));
         headers.insert(header::VARY, HeaderValue::from_static("Accept"));
         answer
     }))
+}
+
+/// Of the document, which is made of what is built into the program.
+fn tag(core: bool) -> &'static str {
+    static TAGS: [OnceLock<String>; 2] = [OnceLock::new(), OnceLock::new()];
+    TAGS[usize::from(core)].get_or_init(|| answer::tag(aggregated::document(core).to_string().as_bytes()))
 }
 
 fn piece(what: &Discovery) -> Option<Value> {

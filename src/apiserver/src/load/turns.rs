@@ -1,4 +1,5 @@
-//! Places for requests, handed out in turns: a client with a thousand requests waits behind its own, not before everybody else's.
+//! Places for requests, handed out in turns: a client with a thousand requests waits behind its own, not before everybody else's,
+//! and never holds all places, so that there is one for the next that comes.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,7 +9,7 @@ use api::status::Status;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::{PLACES, WAITING};
+use super::WAITING;
 
 /// Who has no place by then is told to come back: a quarter of what a request may take, as upstream.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -16,34 +17,48 @@ const PATIENCE: Duration = Duration::from_secs(15);
 const COME_BACK: u32 = 1;
 
 #[derive(Debug)]
-pub(crate) struct Turns(Mutex<State>);
+pub(crate) struct Turns {
+    state: Mutex<State>,
+    /// Places that one client may hold.
+    most: usize,
+}
 
 #[derive(Debug)]
 struct State {
     free: usize,
-    /// Requests that wait, by client; no client without any.
-    waiting: HashMap<String, VecDeque<oneshot::Sender<Place>>>,
-    /// Whose turn is next.
-    order: VecDeque<String>,
+    /// Whoever holds a place or waits for one, and nobody else.
+    clients: HashMap<Arc<str>, Client>,
+    /// The clients that wait: whose turn is next.
+    order: VecDeque<Arc<str>>,
+}
+
+#[derive(Debug)]
+struct Client {
+    name: Arc<str>,
+    held: usize,
+    waiting: VecDeque<oneshot::Sender<Place>>,
 }
 
 /// Held while a request is answered.
 #[derive(Debug)]
-pub(crate) struct Place(Option<Arc<Turns>>);
+pub(crate) struct Place {
+    turns: Option<Arc<Turns>>,
+    client: Arc<str>,
+}
 
 impl Turns {
-    pub(crate) fn new() -> Arc<Self> {
-        let state = State { free: PLACES, waiting: HashMap::new(), order: VecDeque::new() };
-        Arc::new(Self(Mutex::new(state)))
+    /// So many places, of which one client holds no more than `most`.
+    pub(crate) fn new(places: usize, most: usize) -> Arc<Self> {
+        let state = State { free: places, clients: HashMap::new(), order: VecDeque::new() };
+        Arc::new(Self { state: Mutex::new(state), most })
     }
 
     /// A place for a request of this client, now or in its turn.
     pub(crate) async fn take(self: &Arc<Self>, client: &str) -> Result<Place, Status> {
         let receiver = {
             let mut state = self.state();
-            if state.free > 0 {
-                state.free -= 1;
-                return Ok(Place(Some(self.clone())));
+            if let Some(client) = state.enter(client, self.most) {
+                return Ok(Place { turns: Some(self.clone()), client });
             }
             state.wait(client).ok_or_else(refusal)?
         };
@@ -54,20 +69,20 @@ impl Turns {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Gives a place that came free to the next in turn.
-    fn pass_on(self: &Arc<Self>) {
+    /// Takes a place back, and gives it to the next in turn.
+    fn pass_on(self: &Arc<Self>, client: &str) {
         let mut state = self.state();
-        while let Some(next) = state.next() {
-            match next.send(Place(Some(self.clone()))) {
-                Ok(()) => return,
+        state.leave(client);
+        while let Some((next, client)) = state.next(self.most) {
+            if let Err(mut place) = next.send(Place { turns: Some(self.clone()), client }) {
                 // It waits no longer. The place is still ours to give.
-                Err(mut place) => drop(place.0.take()),
+                drop(place.turns.take());
+                state.leave(&place.client);
             }
         }
-        state.free += 1;
     }
 }
 
@@ -76,43 +91,80 @@ fn refusal() -> Status {
 }
 
 impl State {
+    /// A place for a client that may have one more, if one is free. Nobody is passed over: places are free only while all who
+    /// wait hold as many as they may.
+    fn enter(&mut self, name: &str, most: usize) -> Option<Arc<str>> {
+        if self.free == 0 {
+            return None;
+        }
+        let client = self.client(name);
+        if client.held >= most {
+            return None;
+        }
+        client.held += 1;
+        let name = client.name.clone();
+        self.free -= 1;
+        Some(name)
+    }
+
+    fn leave(&mut self, name: &str) {
+        self.free += 1;
+        let Some(client) = self.clients.get_mut(name) else { return };
+        client.held -= 1;
+        if client.held == 0 && client.waiting.is_empty() {
+            self.clients.remove(name);
+        }
+    }
+
+    fn client(&mut self, name: &str) -> &mut Client {
+        if !self.clients.contains_key(name) {
+            let name: Arc<str> = name.into();
+            let client = Client { name: name.clone(), held: 0, waiting: VecDeque::new() };
+            self.clients.insert(name, client);
+        }
+        self.clients.get_mut(name).expect("it was there or was just put there")
+    }
+
     /// None if enough of this client wait.
-    fn wait(&mut self, client: &str) -> Option<oneshot::Receiver<Place>> {
+    fn wait(&mut self, name: &str) -> Option<oneshot::Receiver<Place>> {
         let (sender, receiver) = oneshot::channel();
-        match self.waiting.get_mut(client) {
-            Some(queue) => {
-                queue.retain(|waiting| !waiting.is_closed());
-                if queue.len() >= WAITING {
-                    return None;
-                }
-                queue.push_back(sender);
-            }
-            None => {
-                self.waiting.insert(client.to_owned(), [sender].into());
-                self.order.push_back(client.to_owned());
-            }
+        let client = self.client(name);
+        let in_order = !client.waiting.is_empty();
+        client.waiting.retain(|waiting| !waiting.is_closed());
+        if client.waiting.len() >= WAITING {
+            return None;
+        }
+        client.waiting.push_back(sender);
+        let name = client.name.clone();
+        if !in_order {
+            self.order.push_back(name);
         }
         Some(receiver)
     }
 
-    /// The oldest request of the client whose turn it is, which then goes to the end.
-    fn next(&mut self) -> Option<oneshot::Sender<Place>> {
-        let client = self.order.pop_front()?;
-        let queue = self.waiting.get_mut(&client)?;
-        let next = queue.pop_front();
-        if queue.is_empty() {
-            self.waiting.remove(&client);
-        } else {
-            self.order.push_back(client);
+    /// The oldest request of the client whose turn it is, which then goes to the end. Who holds as many places as it may is
+    /// passed over: with three quarters for each, that is one client at most.
+    fn next(&mut self, most: usize) -> Option<(oneshot::Sender<Place>, Arc<str>)> {
+        if self.free == 0 {
+            return None;
         }
-        next
+        let may = |name: &Arc<str>| self.clients.get(name).is_some_and(|client| client.held < most);
+        let name = self.order.remove(self.order.iter().position(may)?)?;
+        let client = self.clients.get_mut(&name)?;
+        let next = client.waiting.pop_front()?;
+        client.held += 1;
+        self.free -= 1;
+        if !client.waiting.is_empty() {
+            self.order.push_back(name.clone());
+        }
+        Some((next, name))
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        if let Some(turns) = self.0.take() {
-            turns.pass_on();
+        if let Some(turns) = self.turns.take() {
+            turns.pass_on(&self.client);
         }
     }
 }
@@ -123,13 +175,19 @@ mod tests {
 
     use super::*;
 
+    /// Four places, three of which one client may hold; `greedy` and `other` hold them.
     async fn full() -> (Arc<Turns>, Vec<Place>) {
-        let turns = Turns::new();
+        let turns = Turns::new(4, 3);
         let mut places = Vec::new();
-        for _ in 0..PLACES {
-            places.push(turns.take("greedy").await.unwrap());
+        for client in ["other", "greedy", "greedy", "greedy"] {
+            places.push(turns.take(client).await.unwrap());
         }
         (turns, places)
+    }
+
+    fn is_empty(turns: &Turns, places: usize) -> bool {
+        let state = turns.state();
+        (state.free, state.clients.len(), state.order.len()) == (places, 0, 0)
     }
 
     #[tokio::test]
@@ -140,13 +198,32 @@ mod tests {
         let mut modest = Box::pin(turns.take("modest"));
         assert!((&mut modest).now_or_never().is_none());
         places.pop();
-        let first = (&mut greedy[0]).now_or_never();
-        assert!(first.is_some_and(|place| place.is_ok_and(|place| {
-            places.push(place);
-            true
-        })));
+        places.push((&mut greedy[0]).now_or_never().unwrap().unwrap());
         places.pop();
         assert!((&mut modest).now_or_never().is_some(), "before the four others that came earlier");
+    }
+
+    #[tokio::test]
+    async fn nobody_holds_all_places() {
+        let turns = Turns::new(4, 3);
+        let mut greedy: Vec<_> = (0..6).map(|_| Box::pin(turns.take("greedy"))).collect();
+        let mut places: Vec<_> = greedy.iter_mut().filter_map(|asked| asked.now_or_never()).collect();
+        assert_eq!(places.len(), 3);
+        let modest = turns.take("modest").now_or_never();
+        assert!(modest.as_ref().is_some_and(Result::is_ok), "there is a place for the next that comes");
+        let mut second = Box::pin(turns.take("second"));
+        assert!((&mut second).now_or_never().is_none(), "now all are taken");
+        drop(modest);
+        let second = (&mut second).now_or_never();
+        assert!(
+            second.is_some_and(|place| place.is_ok()),
+            "it is not for who holds three, first in the row or not"
+        );
+        places.pop();
+        let next: Vec<_> = greedy[3..].iter_mut().filter_map(|asked| asked.now_or_never()).collect();
+        assert_eq!(next.len(), 1, "one of its own came free, and another one is no concern of its");
+        drop((places, next, greedy));
+        assert!(is_empty(&turns, 4));
     }
 
     #[tokio::test]
@@ -158,7 +235,7 @@ mod tests {
         assert_eq!((refused.code, refused.details.retry_after_seconds), (429, 1));
         assert!(turns.take("modest").now_or_never().is_none(), "another one may wait");
         drop((waiting, places));
-        assert_eq!(turns.state().free, PLACES, "nothing is lost with those who gave up");
+        assert!(is_empty(&turns, 4), "nothing is lost with those who gave up, and nothing is kept of them");
     }
 
     #[tokio::test(start_paused = true)]
@@ -166,6 +243,6 @@ mod tests {
         let (turns, places) = full().await;
         assert_eq!(turns.take("modest").await.unwrap_err().code, 429);
         drop(places);
-        assert_eq!(turns.state().free, PLACES);
+        assert!(is_empty(&turns, 4));
     }
 }

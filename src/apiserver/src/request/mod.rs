@@ -98,17 +98,6 @@ impl Request {
         verb(&self.method, &self.resource, &self.query)
     }
 
-    /// Whether there is such a method on such a path. As upstream, objects are read with GET alone.
-    pub(crate) fn is_method_of_path(&self) -> bool {
-        let (named, below) = (self.resource.name.is_some(), self.resource.subresource.is_some());
-        match self.method {
-            Method::GET | Method::DELETE => true,
-            Method::PUT | Method::PATCH => named,
-            Method::POST => !named || below,
-            _ => false,
-        }
-    }
-
     /// Whether the user may also do this.
     pub(crate) fn may(&self, access: Access<'_>) -> bool {
         self.rights.allows(&self.user, &Attempt::Resource(access))

@@ -1,6 +1,7 @@
 //! What a path names.
 
 use api::kinds::{self, Kind};
+use http::Method;
 use percent_encoding::percent_decode_str;
 
 use crate::issuer::Document;
@@ -47,10 +48,9 @@ pub(crate) struct Resource {
 
 impl Target {
     pub(crate) fn of(path: &str) -> Self {
-        let parts: Option<Vec<String>> =
-            path.split('/').filter(|part| !part.is_empty()).map(decoded).collect();
-        let Some(parts) = parts else { return Self::Unknown };
-        let words: Vec<&str> = parts.iter().map(String::as_str).collect();
+        // Before it is taken apart, as upstream: a slash is one however it is written, and never part of a name.
+        let Ok(path) = percent_decode_str(path).decode_utf8() else { return Self::Unknown };
+        let words: Vec<&str> = path.split('/').filter(|word| !word.is_empty()).collect();
         match &words[..] {
             [] => Self::Root,
             ["api"] => Self::Discovery(Discovery::Core),
@@ -117,14 +117,20 @@ impl Resource {
         }
     }
 
+    /// Whether there is such a method on such a path. As upstream, objects are read with GET alone.
+    pub(crate) fn has_method(&self, method: &Method) -> bool {
+        let (named, below) = (self.name.is_some(), self.subresource.is_some());
+        match *method {
+            Method::GET | Method::DELETE => true,
+            Method::PUT | Method::PATCH => named,
+            Method::POST => !named || below,
+            _ => false,
+        }
+    }
+
     pub(crate) fn subresource_name(&self) -> Option<&str> {
         self.subresource.as_ref().map(|(name, _)| name.as_str())
     }
-}
-
-/// A part of a path as text; none if it is not text.
-fn decoded(part: &str) -> Option<String> {
-    percent_decode_str(part).decode_utf8().ok().map(Into::into)
 }
 
 #[cfg(test)]
@@ -158,6 +164,11 @@ mod tests {
             ("deployments", some("a"), some("b:c"), None)
         );
         assert_eq!(resource("/api/v1/nodes/n/proxy/a/b"), ("nodes", None, some("n"), some("proxy")));
+        assert_eq!(
+            resource("/api/v1/namespaces/a/pods/b%2flog"),
+            ("pods", some("a"), some("b"), some("log"))
+        );
+        assert_eq!(resource("/api/v1/namespaces/a%2Fpods"), ("pods", some("a"), None, None));
     }
 
     #[test]

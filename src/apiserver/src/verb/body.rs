@@ -185,7 +185,7 @@ fn check(expected: &Expected, object: &mut Value) -> Result<(), Status> {
 }
 
 /// YAML as the JSON that it stands for. Of members that are said twice the last counts.
-pub(super) fn yaml(body: &[u8]) -> Result<Value, Status> {
+pub(crate) fn yaml(body: &[u8]) -> Result<Value, Status> {
     yaml_with(body, &mut Strict::default())
 }
 

@@ -11,7 +11,7 @@ use store::{Store, WriteError};
 
 use super::update::Tracked;
 use super::{body, write};
-use crate::admit::{self, Attempt, Operation};
+use crate::admit::{Attempt, Operation};
 use crate::answer::{self, Answer};
 use crate::object::manager::Manager;
 use crate::object::stored;
@@ -40,7 +40,6 @@ pub(super) async fn store_new(
     object: Value,
     tracked: Tracked,
 ) -> Result<Answer, Status> {
-    admit::awaited(store, request, &object).await;
     let kind = request.kind();
     let generated = text(&object, "metadata.name").is_empty();
     let dry_run = request.query.dry_run();

@@ -6,16 +6,15 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures_util::FutureExt;
-use http_body::Frame;
-use store::{Backend, Commit, StorageError};
+use http_body::{Frame, SizeHint};
 use transport::Peer;
 
 use super::*;
 
 const MAPS: &str = "/api/v1/namespaces/shop/configmaps";
 
-/// A body of which nothing ever comes.
-struct Stalled;
+/// A body of so many bytes, of which none ever comes.
+struct Stalled(u64);
 
 impl http_body::Body for Stalled {
     type Data = Bytes;
@@ -26,6 +25,10 @@ impl http_body::Body for Stalled {
         _context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         Poll::Pending
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.0)
     }
 }
 
@@ -49,7 +52,7 @@ async fn a_request_takes_as_long_as_it_may_and_no_longer() {
     let began = tokio::time::Instant::now();
     for (query, seconds) in [("", 60), ("?timeout=5s", 5), ("?timeout=0s", 60), ("?timeout=2h", 60)] {
         let before = began.elapsed();
-        let request = from_outside(Method::POST, &format!("{MAPS}{query}"), "ann", Stalled);
+        let request = from_outside(Method::POST, &format!("{MAPS}{query}"), "ann", Stalled(10));
         let (code, late) = told(api.server.clone().oneshot(request).await.unwrap()).await;
         assert_eq!((code, &late["reason"]), (504, &json!("Timeout")));
         assert_eq!(late["message"], "Timeout: request did not complete within the allotted timeout");
@@ -64,33 +67,17 @@ async fn a_request_takes_as_long_as_it_may_and_no_longer() {
     );
 }
 
-/// A disk that takes nothing while somebody holds the gate.
-struct Gated {
-    disk: InMemory,
-    gate: Arc<tokio::sync::Mutex<()>>,
-}
-
-impl Backend for Gated {
-    fn commit(&mut self, commit: &Commit) -> Result<(), StorageError> {
-        let _open = self.gate.blocking_lock();
-        self.disk.commit(commit)
-    }
-}
-
 #[tokio::test]
 async fn too_many_requests_of_one_client_are_refused_and_nobody_else_is_kept_waiting() {
     let gate = Arc::<tokio::sync::Mutex<()>>::default();
-    let disk = InMemory::default();
-    let contents = disk.contents();
-    let store = Store::over(Gated { disk, gate: gate.clone() }, contents, Limits::default()).unwrap();
-    let api = Api::over(store, None).await;
+    let api = Api::over(gated(&gate), None).await;
     let closed = gate.lock().await;
     let create = |user: &'static str| {
         let body = Full::<Bytes>::from(r#"{"metadata":{"generateName":"a-"}}"#);
         Box::pin(api.server.clone().oneshot(from_outside(Method::POST, MAPS, user, body)))
     };
-    // 64 that are answered and 128 that wait.
-    let mut greedy: Vec<_> = (0..64 + 128).map(|_| create("greedy")).collect();
+    // 48 that are answered, which is what one client may have, and 128 that wait.
+    let mut greedy: Vec<_> = (0..48 + 128).map(|_| create("greedy")).collect();
     assert!(greedy.iter_mut().all(|asked| asked.now_or_never().is_none()));
     let refused = create("greedy").now_or_never().unwrap().unwrap();
     assert_eq!(refused.headers()["retry-after"], "1");
@@ -103,14 +90,74 @@ async fn too_many_requests_of_one_client_are_refused_and_nobody_else_is_kept_wai
         assert_eq!(answer.status(), 200, "{path} is not for waiting");
     }
     assert_eq!(api.get(MAPS).await.0, 200, "a component of the process itself does not wait either");
-    let other = from_outside(Method::GET, MAPS, "modest", Full::<Bytes>::default());
-    let mut modest = Box::pin(api.server.clone().oneshot(other));
-    assert!((&mut modest).now_or_never().is_none(), "all places are taken");
-    drop(greedy.drain(..2));
-    assert!((&mut modest).now_or_never().is_some_and(|answer| answer.unwrap().status() == 200));
+    let get = |path| {
+        let request = from_outside(Method::GET, path, "modest", Full::<Bytes>::default());
+        Box::pin(api.server.clone().oneshot(request))
+    };
+    assert!(get(MAPS).now_or_never().is_some(), "there are places that one client does not get");
+    let mut others: Vec<_> = (0..16).map(|_| create("other")).collect();
+    assert!(others.iter_mut().all(|asked| asked.now_or_never().is_none()));
+    let mut waiting = [MAPS, "/openapi/v2", "/apis", "/metrics"].map(get);
+    assert!(waiting.iter_mut().all(|asked| asked.now_or_never().is_none()), "now all places are taken");
+    // To both in turns.
+    drop(greedy.drain(..8));
+    for asked in &mut waiting {
+        assert!(asked.now_or_never().is_some_and(|answer| answer.unwrap().status() == 200));
+    }
+    greedy.extend(others);
     drop(closed);
     let answers = futures_util::future::join_all(greedy).await;
     assert!(answers.iter().all(|answer| answer.as_ref().unwrap().status() == 201), "all come to their turn");
+}
+
+#[tokio::test]
+async fn slow_senders_of_large_bodies_keep_nobody_waiting() {
+    let api = Api::start().await;
+    let dry = format!("{MAPS}?dryRun=All");
+    let stall = |user: &'static str| {
+        let request = from_outside(Method::POST, &dry, user, Stalled(3 << 20));
+        Box::pin(api.server.clone().oneshot(request))
+    };
+    let mut slow: Vec<_> = (0..10).map(|_| stall("slow")).collect();
+    assert!(slow.iter_mut().all(|asked| asked.now_or_never().is_none()));
+    let large = json!({"metadata": {"name": "large"}, "data": {"k": "v".repeat(900_000)}}).to_string();
+    let modest = from_outside(Method::POST, &dry, "modest", Full::<Bytes>::from(large));
+    let made = api.server.clone().oneshot(modest).now_or_never().expect("no room is left for others");
+    assert_eq!(told(made.unwrap()).await.0, 201);
+    drop(slow);
+    tokio::time::pause();
+    let began = tokio::time::Instant::now();
+    let (code, late) = told(stall("slow").await.unwrap()).await;
+    assert_eq!((code, &late["reason"]), (504, &json!("Timeout")));
+    assert_eq!(late["message"], "Timeout: the body of the request comes too slowly");
+    assert_eq!(began.elapsed().as_secs(), 5, "room is not for who sends nothing");
+}
+
+/// What is waited for while a namespace gets its account costs nobody a place.
+#[tokio::test]
+async fn pods_that_wait_for_their_account_hold_no_place() {
+    let api = Api::start().await;
+    assert_eq!(api.post("/api/v1/namespaces", json!({"metadata": {"name": "fresh"}})).await.0, 201);
+    let pods = "/api/v1/namespaces/fresh/pods";
+    let pod =
+        json!({"metadata": {"generateName": "p-"}, "spec": {"containers": [{"name": "c", "image": "i"}]}});
+    let make = |pod: &Value| {
+        let body = Full::<Bytes>::from(pod.to_string());
+        Box::pin(api.server.clone().oneshot(from_outside(Method::POST, pods, "ann", body)))
+    };
+    let mut made: Vec<_> = (0..100).map(|_| make(&pod)).collect();
+    assert!(made.iter_mut().all(|asked| asked.now_or_never().is_none()), "the account is still to come");
+    let get = from_outside(Method::GET, pods, "ann", Full::<Bytes>::default());
+    assert!(api.server.clone().oneshot(get).now_or_never().is_some(), "all places are taken");
+    let mut other = pod.clone();
+    other["spec"]["serviceAccountName"] = "other".into();
+    let refused = make(&other).now_or_never().expect("nobody waits for the account of another");
+    assert_eq!(refused.unwrap().status(), 403);
+    let account = json!({"metadata": {"name": "default"}});
+    assert_eq!(api.post("/api/v1/namespaces/fresh/serviceaccounts", account).await.0, 201);
+    for answer in futures_util::future::join_all(made).await {
+        assert_eq!(answer.unwrap().status(), 201);
+    }
 }
 
 #[tokio::test]

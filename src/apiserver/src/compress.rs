@@ -15,6 +15,7 @@ use http_body_util::{BodyExt, StreamBody};
 
 use crate::answer::Answer;
 use crate::body::{Body, Broken, Cause, whole};
+use crate::request::accept::thousandths;
 
 /// As upstream.
 const WORTH_IT: usize = 128 * 1024;
@@ -22,8 +23,14 @@ const WORTH_IT: usize = 128 * 1024;
 /// Whether the client reads gzip.
 pub(crate) fn is_wanted(headers: &HeaderMap) -> bool {
     let values = headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
-    let mut codings = values.flat_map(|value| value.split(','));
-    codings.any(|coding| coding.split(';').next().is_some_and(|name| name.trim() == "gzip"))
+    values.flat_map(|value| value.split(',')).any(is_gzip)
+}
+
+/// A coding with its quality, of which none at all is a refusal.
+fn is_gzip(coding: &str) -> bool {
+    let mut parts = coding.split(';').map(str::trim);
+    let refused = |part: &str| part.strip_prefix("q=").is_some_and(|quality| thousandths(quality) == 0);
+    parts.next() == Some("gzip") && !parts.any(refused)
 }
 
 /// The answer for a client that reads gzip.

@@ -157,7 +157,7 @@ impl<'a> Wish<'a> {
 }
 
 /// `0.8` is 800; what is not a quality is a full one.
-fn thousandths(quality: &str) -> u16 {
+pub(crate) fn thousandths(quality: &str) -> u16 {
     let quality = quality.trim().parse::<f32>().ok().filter(|quality| (0.0..=1.0).contains(quality));
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is between 0 and 1000")]
     quality.map_or(1000, |quality| (quality * 1000.0) as u16)

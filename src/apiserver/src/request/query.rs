@@ -2,7 +2,7 @@
 
 use std::num::{IntErrorKind, ParseIntError};
 
-use api::selector::{FieldSelector, FieldSelectorError, LabelSelector};
+use api::selector::{FieldSelector, FieldSelectorError, LabelSelector, LabelSelectorError};
 use api::status::Status;
 use percent_encoding::percent_decode_str;
 use store::Revision;
@@ -75,7 +75,7 @@ impl Query {
         let labels = self.text("labelSelector").unwrap_or_default().parse();
         let fields = self.text("fieldSelector").unwrap_or_default().parse();
         Ok(Selection {
-            labels: labels.map_err(|error| unable(&error))?,
+            labels: labels.map_err(|error: LabelSelectorError| Status::bad_request(error.to_string()))?,
             fields: fields.map_err(|error: FieldSelectorError| Status::bad_request(error.to_string()))?,
         })
     }
@@ -98,10 +98,6 @@ impl Selection {
     pub(crate) fn is_everything(&self) -> bool {
         self.labels.is_everything() && self.fields.is_everything()
     }
-}
-
-fn unable(error: &dyn std::fmt::Display) -> Status {
-    Status::bad_request(format!("unable to parse requirement: {error}"))
 }
 
 fn go_refusal(function: &str, text: &str, error: &ParseIntError) -> String {

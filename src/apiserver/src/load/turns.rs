@@ -207,7 +207,7 @@ mod tests {
     async fn nobody_holds_all_places() {
         let turns = Turns::new(4, 3);
         let mut greedy: Vec<_> = (0..6).map(|_| Box::pin(turns.take("greedy"))).collect();
-        let mut places: Vec<_> = greedy.iter_mut().filter_map(|asked| asked.now_or_never()).collect();
+        let mut places: Vec<_> = greedy.iter_mut().filter_map(FutureExt::now_or_never).collect();
         assert_eq!(places.len(), 3);
         let modest = turns.take("modest").now_or_never();
         assert!(modest.as_ref().is_some_and(Result::is_ok), "there is a place for the next that comes");
@@ -220,7 +220,7 @@ mod tests {
             "it is not for who holds three, first in the row or not"
         );
         places.pop();
-        let next: Vec<_> = greedy[3..].iter_mut().filter_map(|asked| asked.now_or_never()).collect();
+        let next: Vec<_> = greedy[3..].iter_mut().filter_map(FutureExt::now_or_never).collect();
         assert_eq!(next.len(), 1, "one of its own came free, and another one is no concern of its");
         drop((places, next, greedy));
         assert!(is_empty(&turns, 4));

@@ -17,7 +17,7 @@ spec:
     spec: {containers: [{name: web, image: "nginx:1"}]}
 "#;
 
-fn server(host: &Host) -> Result<Daemon> {
+pub(crate) fn server(host: &Host) -> Result<Daemon> {
     let skiff = binary("skiff")?;
     let server =
         host.command(skiff.to_string_lossy()).args(["server", "--disable-agent"]).daemon("server")?;
@@ -25,12 +25,12 @@ fn server(host: &Host) -> Result<Daemon> {
     Ok(server)
 }
 
-fn kubectl<const N: usize>(host: &Host, arguments: [&str; N]) -> Result<Command> {
+pub(crate) fn kubectl<const N: usize>(host: &Host, arguments: [&str; N]) -> Result<Command> {
     Ok(lab::kubectl(host, VERSION)?.args(arguments))
 }
 
 /// A ConfigMap with these entries.
-fn make(host: &Host, name: &str, entries: &[&str]) -> Result<String> {
+pub(crate) fn make(host: &Host, name: &str, entries: &[&str]) -> Result<String> {
     let entries = entries.iter().map(|entry| format!("--from-literal={entry}"));
     kubectl(host, ["create", "configmap", name])?.args(entries).ok()
 }

@@ -2,8 +2,10 @@
 
 mod clients;
 mod control_plane;
+mod disks;
 mod images;
 mod leak_lab;
+mod malformed;
 mod measure_lab;
 mod network_lab;
 mod power_lab;

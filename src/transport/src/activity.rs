@@ -1,38 +1,50 @@
 //! Whether a connection is used: a connection that nobody asks anything over is closed after a while, so that strangers
 //! cannot hold all of them.
 //!
-//! A request counts from its arrival to the end of its answer's body. Nothing ticks while there is one.
+//! A request counts while we work on it, and then while its answer waits for us: not while it waits for the peer to take it.
+//! Nothing ticks meanwhile.
 
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http_body::{Body, Frame, SizeHint};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-/// Requests of one connection that are being answered.
+/// What goes on over one connection.
 #[derive(Clone, Debug)]
-pub(crate) struct Activity(Arc<watch::Sender<usize>>);
+pub(crate) struct Activity(Arc<State>);
 
-/// One of them.
+#[derive(Debug)]
+struct State {
+    /// Requests that are being answered.
+    uses: watch::Sender<usize>,
+    /// How often something was sent.
+    sent: AtomicUsize,
+}
+
+/// A request that is being answered.
 #[derive(Debug)]
 pub(crate) struct Use(Activity);
 
 impl Activity {
     pub(crate) fn new() -> Self {
-        Self(Arc::new(watch::Sender::new(0)))
+        Self(Arc::new(State { uses: watch::Sender::new(0), sent: AtomicUsize::new(0) }))
     }
 
     pub(crate) fn begin(&self) -> Use {
-        self.0.send_modify(|uses| *uses += 1);
+        self.0.uses.send_modify(|uses| *uses += 1);
         Use(self.clone())
     }
 
     /// Ends when there was no use for this long.
     pub(crate) async fn idle_for(&self, patience: Duration) {
-        let mut uses = self.0.subscribe();
+        let mut uses = self.0.uses.subscribe();
         loop {
             // The sender is ours: it is not gone.
             if uses.wait_for(|uses| *uses == 0).await.is_err() {
@@ -44,24 +56,36 @@ impl Activity {
             }
         }
     }
+
+    /// Ends when there was no use for this long, and nothing was sent either.
+    pub(crate) async fn stuck_for(&self, patience: Duration) {
+        loop {
+            let sent = self.0.sent.load(Ordering::Relaxed);
+            self.idle_for(patience).await;
+            if self.0.sent.load(Ordering::Relaxed) == sent {
+                return;
+            }
+        }
+    }
 }
 
 impl Drop for Use {
     fn drop(&mut self) {
-        self.0.0.send_modify(|uses| *uses -= 1);
+        self.0.0.uses.send_modify(|uses| *uses -= 1);
     }
 }
 
-/// The body of an answer, with the use that it ends.
+/// The body of an answer. It is a use while it has nothing to give.
 #[derive(Debug)]
 pub(crate) struct Used<B> {
     body: Pin<Box<B>>,
-    _use: Use,
+    activity: Activity,
+    waiting: Option<Use>,
 }
 
 impl<B> Used<B> {
-    pub(crate) fn new(body: B, in_use: Use) -> Self {
-        Self { body: Box::pin(body), _use: in_use }
+    pub(crate) fn new(body: B, activity: Activity) -> Self {
+        Self { body: Box::pin(body), activity, waiting: None }
     }
 }
 
@@ -73,7 +97,13 @@ impl<B: Body> Body for Used<B> {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        self.body.as_mut().poll_frame(context)
+        let polled = self.body.as_mut().poll_frame(context);
+        if polled.is_ready() {
+            self.waiting = None;
+        } else if self.waiting.is_none() {
+            self.waiting = Some(self.activity.begin());
+        }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {
@@ -82,6 +112,68 @@ impl<B: Body> Body for Used<B> {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+/// A stream, with what is sent over it noted.
+#[derive(Debug)]
+pub(crate) struct Noted<S> {
+    stream: S,
+    activity: Activity,
+}
+
+impl<S> Noted<S> {
+    pub(crate) fn new(stream: S, activity: Activity) -> Self {
+        Self { stream, activity }
+    }
+
+    fn note(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if written.is_ready() {
+            self.activity.0.sent.fetch_add(1, Ordering::Relaxed);
+        }
+        written
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Noted<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Noted<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.note(written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        self.note(written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }
 

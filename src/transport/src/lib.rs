@@ -14,6 +14,7 @@
 mod activity;
 mod channel;
 mod connector;
+mod conversation;
 mod dial;
 mod keepalive;
 mod listener;
@@ -25,7 +26,8 @@ pub mod websocket;
 
 pub use channel::{Incoming, Outgoing};
 pub use connector::{Connector, Request};
+pub use conversation::Peer;
 pub use dial::Dialer;
-pub use listener::{Listener, Peer};
+pub use listener::Listener;
 pub use strangers::{AUTHORITY_PATH, ask_authority};
 pub use tls::{Certificate, Error};

@@ -1,22 +1,16 @@
-//! The accepting end: TCP, TLS, HTTP, and a drain.
+//! The accepting end: TCP, TLS, and a drain. What is said over a connection is [`conversation`]'s.
 
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::{Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
-use hyper_util::service::TowerToHyperService;
 use rustls::ServerConfig;
-use rustls::pki_types::CertificateDer;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
@@ -26,38 +20,14 @@ use tokio_util::sync::CancellationToken;
 use tower::Service;
 use tracing::{debug, warn};
 
-use crate::activity::{Activity, Used};
+use crate::conversation::{self, PATIENCE, Peer};
 use crate::keepalive;
 use crate::tls::{self, Certificate};
 
 /// Connections open at once. The next ones wait in the kernel's backlog.
 const MOST_CONNECTIONS: usize = 2048;
-/// A peer gets this long for its handshake, and for the head of a request.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// A connection over which nobody asks anything is closed after this long, as upstream.
-const IDLE: Duration = Duration::from_secs(90);
-/// Streams of one HTTP/2 connection: a node's watches and requests share one. Each can make us hold a window of its request
-/// and a chunk of its answer.
-const MOST_STREAMS: u32 = 250;
-/// Streams that are reset before they were looked at: a peer that only opens and resets is cut off.
-const MOST_RESETS: usize = 20;
-/// What a peer may send ahead on one stream, and on all streams of a connection: most objects fit into the first.
-const STREAM_WINDOW: u32 = 256 * 1024;
-const CONNECTION_WINDOW: u32 = 1024 * 1024;
-/// What waits to be sent on one stream: a slow reader holds no more.
-const MOST_UNSENT: usize = 128 * 1024;
-/// The head of a request: a token, a certificate's worth of impersonation, a long query.
-const LARGEST_HEAD: u32 = 64 * 1024;
 /// After an accept that failed for want of descriptors or memory.
 const BREATH: Duration = Duration::from_millis(100);
-
-/// Who is at the other end: an extension of each request.
-#[derive(Clone, Debug)]
-pub struct Peer {
-    pub address: SocketAddr,
-    /// The certificate that was shown, already found good; `None` if none was.
-    pub certificate: Option<Arc<CertificateDer<'static>>>,
-}
 
 /// A bound socket that will speak HTTPS.
 #[derive(Debug)]
@@ -156,76 +126,6 @@ impl Connection {
         };
         let shown = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
         let certificate = shown.map(|certificate| Arc::new(certificate.clone().into_owned()));
-        let peer = Peer { address, certificate };
-        let activity = Activity::new();
-        let service = Tended { service, peer, activity: activity.clone() };
-        let http = http();
-        let connection = http
-            .serve_connection_with_upgrades(TokioIo::new(stream), TowerToHyperService::new(service))
-            .into_owned();
-        tokio::pin!(connection);
-        let ended = tokio::select! {
-            ended = &mut connection => ended,
-            () = until_asked(&stopping, &activity) => {
-                // What is under way is finished, and nothing new begun.
-                connection.as_mut().graceful_shutdown();
-                connection.await
-            }
-        };
-        if let Err(error) = ended {
-            debug!(%address, %error, "connection ended");
-        }
+        conversation::hold(stream, Peer { address, certificate }, service, &stopping).await;
     }
-}
-
-/// Ends when the connection should: the server stops, or nobody uses it.
-async fn until_asked(stopping: &CancellationToken, activity: &Activity) {
-    tokio::select! {
-        () = stopping.cancelled() => {}
-        () = activity.idle_for(IDLE) => {}
-    }
-}
-
-/// A service that knows its peer, and whose use is noted.
-#[derive(Clone)]
-struct Tended<S> {
-    service: S,
-    peer: Peer,
-    activity: Activity,
-}
-
-impl<S, B> Service<Request<Incoming>> for Tended<S>
-where
-    S: Service<Request<Incoming>, Response = Response<B>>,
-    S::Future: Send + 'static,
-{
-    type Response = Response<Used<B>>;
-    type Error = S::Error;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, S::Error>> + Send>>;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.service.poll_ready(context)
-    }
-
-    fn call(&mut self, mut request: Request<Incoming>) -> Self::Future {
-        let in_use = self.activity.begin();
-        request.extensions_mut().insert(self.peer.clone());
-        let answer = self.service.call(request);
-        Box::pin(async move { Ok(answer.await?.map(|body| Used::new(body, in_use))) })
-    }
-}
-
-fn http() -> auto::Builder<TokioExecutor> {
-    let mut http = auto::Builder::new(TokioExecutor::new());
-    http.http1().timer(TokioTimer::new()).header_read_timeout(PATIENCE).max_buf_size(LARGEST_HEAD as usize);
-    http.http2()
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(MOST_STREAMS)
-        .max_pending_accept_reset_streams(MOST_RESETS)
-        .max_local_error_reset_streams(MOST_RESETS)
-        .initial_stream_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
-        .max_send_buf_size(MOST_UNSENT)
-        .max_header_list_size(LARGEST_HEAD);
-    http
 }

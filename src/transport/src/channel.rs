@@ -5,11 +5,12 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio_util::sync::PollSender;
 
 /// Chunks that wait in a queue.
@@ -69,11 +70,17 @@ impl AsyncRead for Incoming {
 pub struct Outgoing {
     channel: u32,
     sender: PollSender<Chunk>,
+    /// A place among those that are open at once, where these are counted.
+    _place: Option<Arc<OwnedSemaphorePermit>>,
 }
 
 impl Outgoing {
     pub(crate) fn new(channel: u32, sender: mpsc::Sender<Chunk>) -> Self {
-        Self { channel, sender: PollSender::new(sender) }
+        Self { channel, sender: PollSender::new(sender), _place: None }
+    }
+
+    pub(crate) fn in_place(self, place: Arc<OwnedSemaphorePermit>) -> Self {
+        Self { _place: Some(place), ..self }
     }
 
     /// Sends one chunk as it is, be it empty.

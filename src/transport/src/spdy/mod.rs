@@ -9,11 +9,12 @@ mod headers;
 
 use std::collections::HashMap;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::timeout;
 
 use self::frame::{Control, Frame};
@@ -23,7 +24,7 @@ use crate::channel::{Chunk, Incoming, Outgoing, QUEUED};
 /// What both ends say they upgrade to.
 pub const PROTOCOL: &str = "SPDY/3.1";
 
-/// Streams open at once; more are refused.
+/// Streams open at once; more are refused. One is open until the peer said all it has to say, and we dropped our end.
 const MOST_STREAMS: usize = 512;
 /// How much is read at once.
 const READ: usize = 16 * 1024;
@@ -76,6 +77,7 @@ pub fn serve<S: AsyncRead + AsyncWrite>(connection: S) -> (Streams, impl Future<
         buffer: BytesMut::new(),
         inflater: Inflater::new(),
         readers: HashMap::new(),
+        places: Arc::new(Semaphore::new(MOST_STREAMS)),
         sender: sender.downgrade(),
         opening,
         control,
@@ -99,10 +101,17 @@ struct Receiving<S> {
     reading: ReadHalf<S>,
     buffer: BytesMut,
     inflater: Inflater,
-    readers: HashMap<u32, mpsc::Sender<Bytes>>,
+    /// Of the streams on which the peer has more to say.
+    readers: HashMap<u32, Reader>,
+    places: Arc<Semaphore>,
     sender: mpsc::WeakSender<Chunk>,
     opening: mpsc::Sender<Stream>,
     control: mpsc::Sender<Control>,
+}
+
+struct Reader {
+    sender: mpsc::Sender<Bytes>,
+    _place: Arc<OwnedSemaphorePermit>,
 }
 
 impl<S: AsyncRead> Receiving<S> {
@@ -128,7 +137,7 @@ impl<S: AsyncRead> Receiving<S> {
             Frame::Data { stream, last, data } => {
                 if let Some(reader) = self.readers.get(&stream).filter(|_| !data.is_empty()) {
                     // Whoever stopped reading misses nothing.
-                    let _ = reader.send(data).await;
+                    let _ = reader.sender.send(data).await;
                 }
                 if last {
                     self.readers.remove(&stream);
@@ -146,18 +155,19 @@ impl<S: AsyncRead> Receiving<S> {
     }
 
     async fn open(&mut self, number: u32, last: bool, headers: HashMap<String, String>) {
-        let room = self.readers.len() < MOST_STREAMS && !self.readers.contains_key(&number);
-        let Some(sender) = self.sender.upgrade().filter(|_| room) else {
+        let free = !self.readers.contains_key(&number);
+        let place = self.places.clone().try_acquire_owned().ok().filter(|_| free);
+        let Some((sender, place)) = self.sender.upgrade().zip(place.map(Arc::new)) else {
             let _ended = self.control.send(Control::Refuse { stream: number }).await;
             return;
         };
         let (reader, incoming) = Incoming::new();
         if !last {
-            self.readers.insert(number, reader);
+            self.readers.insert(number, Reader { sender: reader, _place: place.clone() });
         }
         // The reply goes out before anything the stream may send.
         let _ended = self.control.send(Control::Accept { stream: number }).await;
-        let stream = Stream { headers, incoming, outgoing: Outgoing::new(number, sender) };
+        let stream = Stream { headers, incoming, outgoing: Outgoing::new(number, sender).in_place(place) };
         let _nobody_wants_it = self.opening.send(stream).await;
     }
 }
@@ -192,7 +202,7 @@ fn invalid(error: Error) -> io::Error {
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::duplex;
+    use tokio::io::{DuplexStream, duplex};
 
     use super::*;
 
@@ -245,6 +255,44 @@ mod tests {
         let end = has(b"\0\0\0\x03\x01\0\0\0");
         let goodbye = has(&[0x80, 3, 0, 7, 0, 0, 0, 8]);
         assert!(reply < data && pong < data && data < end && end < goodbye);
+    }
+
+    /// Opens a stream on which the client says nothing, with no headers; gives the type of the answer.
+    async fn ask(client: &mut DuplexStream, stream: u16, headers: &mut Stored) -> u8 {
+        let headers = headers.none();
+        let length = u8::try_from(headers.len() + 10).unwrap();
+        let [high, low] = stream.to_be_bytes();
+        let head = [0x80, 3, 0, 1, 1, 0, 0, length, 0, 0, high, low, 0, 0, 0, 0, 0, 0];
+        client.write_all(&[&head[..], &headers[..]].concat()).await.unwrap();
+        let mut head = [0; 8];
+        client.read_exact(&mut head).await.unwrap();
+        client.read_exact(&mut vec![0; usize::from(head[7])]).await.unwrap();
+        head[3]
+    }
+
+    #[tokio::test]
+    async fn a_stream_counts_until_both_sides_are_done() {
+        const ACCEPTED: u8 = 2;
+        const REFUSED: u8 = 3;
+        let (mut client, ours) = duplex(4096);
+        let (mut streams, work) = serve(ours);
+        let mut headers = Stored::default();
+        let asking = async {
+            let mut open = Vec::new();
+            let mut numbers = (1..).step_by(2);
+            for number in numbers.by_ref().take(MOST_STREAMS) {
+                assert_eq!(ask(&mut client, number, &mut headers).await, ACCEPTED);
+                // Its incoming half is over, and dropped.
+                open.push(streams.next().await.unwrap().outgoing);
+            }
+            assert_eq!(ask(&mut client, numbers.next().unwrap(), &mut headers).await, REFUSED);
+            open.pop();
+            assert_eq!(ask(&mut client, numbers.next().unwrap(), &mut headers).await, ACCEPTED);
+        };
+        tokio::select! {
+            () = asking => {}
+            ended = work => panic!("ended early: {ended:?}"),
+        }
     }
 
     #[tokio::test]

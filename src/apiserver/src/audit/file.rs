@@ -34,7 +34,7 @@ impl Rotated {
     }
 
     fn rotate(&mut self) -> io::Result<()> {
-        fs::rename(&self.config.path, set_aside(&self.config.path, Timestamp::now()))?;
+        self.set_aside()?;
         self.file = open(&self.config.path)?;
         self.size = 0;
         // Older ones that cannot be removed are no reason to lose newer ones.
@@ -42,6 +42,14 @@ impl Rotated {
             warn!(%error, "cannot remove old audit logs");
         }
         Ok(())
+    }
+
+    /// A file that is gone was set aside by somebody else, or by us before a new one could not be begun.
+    fn set_aside(&self) -> io::Result<()> {
+        match fs::rename(&self.config.path, set_aside(&self.config.path, Timestamp::now())) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
     }
 
     fn remove_old(&self, now: Timestamp) -> io::Result<()> {
@@ -141,6 +149,29 @@ mod tests {
         let mut file = Rotated::open(config).unwrap();
         file.write_all(b"a long line\n").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"a long line\n");
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_any_more_is_begun_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("audit.log");
+        let config = AuditConfig { path: path.clone(), largest: 10, backups: None, days: None };
+        let mut file = Rotated::open(config).unwrap();
+        // Somebody else took it.
+        file.write_all(b"123456\n").unwrap();
+        fs::rename(&path, folder.path().join("taken")).unwrap();
+        file.write_all(b"second\n").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"second\n");
+        // We set it aside, and could not begin the next.
+        file.set_aside().unwrap();
+        assert!(!path.exists());
+        file.write_all(b"third\n").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"third\n");
+        // Somebody else took it and began another.
+        fs::rename(&path, folder.path().join("taken")).unwrap();
+        fs::write(&path, "").unwrap();
+        file.write_all(b"fourth\n").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"fourth\n");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use api::status::{self, Status};
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue};
 use percent_encoding::percent_decode_str;
 
 use crate::authorize::{Access, Attempt, Authorizer};
@@ -38,12 +38,10 @@ struct Wanted {
 
 impl Wanted {
     fn of(headers: &HeaderMap) -> Result<Option<Self>, Status> {
-        let all = |name: &str| -> Vec<String> {
-            let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
-            values.map(Into::into).collect()
-        };
-        let first = |name: &str| all(name).into_iter().next().unwrap_or_default();
-        let wanted = Self { name: first(USER), uid: first(UID), groups: all(GROUP), extra: extra(headers) };
+        let all = |name: &str| headers.get_all(name).iter().map(text).collect::<Result<Vec<_>, _>>();
+        let first = |name: &str| Ok::<_, Status>(all(name)?.into_iter().next().unwrap_or_default());
+        let wanted =
+            Self { name: first(USER)?, uid: first(UID)?, groups: all(GROUP)?, extra: extra(headers)? };
         if !wanted.name.is_empty() {
             return Ok(Some(wanted));
         }
@@ -104,12 +102,18 @@ impl<'a> Access<'a> {
 }
 
 /// `Impersonate-Extra-KEY: VALUE`; keys are percent-encoded.
-fn extra(headers: &HeaderMap) -> BTreeMap<String, Vec<String>> {
+fn extra(headers: &HeaderMap) -> Result<BTreeMap<String, Vec<String>>, Status> {
     let mut extra = BTreeMap::<String, Vec<String>>::new();
     for (name, value) in headers {
-        let (Some(key), Ok(value)) = (name.as_str().strip_prefix(EXTRA), value.to_str()) else { continue };
+        let Some(key) = name.as_str().strip_prefix(EXTRA) else { continue };
         let key = percent_decode_str(key).decode_utf8_lossy().into_owned();
-        extra.entry(key).or_default().push(value.into());
+        extra.entry(key).or_default().push(text(value)?);
     }
-    extra
+    Ok(extra)
+}
+
+/// Names are in any script. What is no text is refused, not passed over: the request would run as who sends it.
+fn text(value: &HeaderValue) -> Result<String, Status> {
+    let text = std::str::from_utf8(value.as_bytes());
+    text.map(Into::into).map_err(|_| Status::bad_request("a header that asks for impersonation is not UTF-8"))
 }

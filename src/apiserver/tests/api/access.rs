@@ -267,3 +267,29 @@ async fn acting_as_others_is_for_those_who_may() {
     assert_eq!(code, 403, "{refused}");
     assert_eq!(act(root(), &[("impersonate-group", "staff")]).await.0, 500);
 }
+
+#[tokio::test]
+async fn names_are_in_any_script_and_never_passed_over() {
+    let api = Api::start().await;
+    let act = async |header: &str, value: &[u8]| {
+        let mut request = Request::post("/apis/authentication.k8s.io/v1/selfsubjectreviews");
+        request = request.header("impersonate-user", "bob").header("impersonate-group", "system:masters");
+        request.headers_mut().unwrap().insert(
+            http::HeaderName::try_from(header).unwrap(),
+            http::HeaderValue::from_bytes(value).unwrap(),
+        );
+        let request = request.extension(User::new("root", ["system:masters"]));
+        let answer = api.send(request.body(Full::from("{}")).unwrap()).await;
+        let code = answer.status().as_u16();
+        let body: Value =
+            serde_json::from_slice(&answer.into_body().collect().await.unwrap().to_bytes()).unwrap();
+        (code, body["status"]["userInfo"].clone())
+    };
+    let (code, zoe) = act("impersonate-user", "Zoë".as_bytes()).await;
+    assert_eq!((code, &zoe["username"]), (201, &json!("Zoë")));
+    let (code, bob) = act("impersonate-extra-town", "Łódź".as_bytes()).await;
+    assert_eq!((code, &bob["extra"]), (201, &json!({"town": ["Łódź"]})));
+    for header in ["impersonate-user", "impersonate-uid", "impersonate-group", "impersonate-extra-town"] {
+        assert_eq!(act(header, b"Zo\xeb").await.0, 400, "{header}");
+    }
+}

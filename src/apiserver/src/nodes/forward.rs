@@ -3,6 +3,7 @@
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use api::status::{self, Status};
 use bytes::Bytes;
@@ -16,7 +17,8 @@ use hyper::client::conn::http1;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use task::Carrier;
-use tokio::io::copy_bidirectional;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, copy, split};
+use tokio::time::timeout;
 use tracing::debug;
 use transport::tunnel::Stream;
 
@@ -25,6 +27,8 @@ use crate::answer::Answer;
 use crate::body::{self, Body};
 use crate::request::Resource;
 
+/// How long one direction may go on when the other has ended.
+const FAREWELL: Duration = Duration::from_secs(10);
 /// How much of a refusal is shown.
 const LARGEST_REFUSAL: usize = 2048;
 
@@ -133,7 +137,7 @@ fn switched(answer: &mut Response<Incoming>) -> Answer {
     reply
 }
 
-/// Copies between both connections until one of them ends.
+/// Joins both connections, once they are streams of bytes.
 async fn join(connection: Connection, answer: Response<Incoming>, client: OnUpgrade) {
     let joined = async {
         // The connection is over for HTTP when its stream is handed out.
@@ -142,13 +146,34 @@ async fn join(connection: Connection, answer: Response<Incoming>, client: OnUpgr
             async { hyper::upgrade::on(answer).await.map_err(io::Error::other) },
             async { client.await.map_err(io::Error::other) },
         )?;
-        let (mut node, mut client) = (TokioIo::new(node), TokioIo::new(client));
-        copy_bidirectional(&mut client, &mut node).await?;
-        Ok::<(), io::Error>(())
+        between(TokioIo::new(client), TokioIo::new(node)).await
     };
     if let Err(error) = joined.await {
         debug!(%error, "a stream to a node ended");
     }
+}
+
+/// Copies in both directions until one ends. Upstream closes both then; here what is still under way in the other direction
+/// gets a while to arrive.
+async fn between(client: impl AsyncRead + AsyncWrite, node: impl AsyncRead + AsyncWrite) -> io::Result<()> {
+    let ((mut from_client, mut to_client), (mut from_node, mut to_node)) = (split(client), split(node));
+    let (up, down) = (one_way(&mut from_client, &mut to_node), one_way(&mut from_node, &mut to_client));
+    tokio::pin!(up, down);
+    tokio::select! {
+        ended = &mut up => {
+            ended?;
+            timeout(FAREWELL, down).await.unwrap_or(Ok(()))
+        }
+        ended = &mut down => {
+            ended?;
+            timeout(FAREWELL, up).await.unwrap_or(Ok(()))
+        }
+    }
+}
+
+async fn one_way(from: &mut (impl AsyncRead + Unpin), to: &mut (impl AsyncWrite + Unpin)) -> io::Result<()> {
+    copy(from, to).await?;
+    to.shutdown().await
 }
 
 fn passed(answer: Response<Incoming>, connection: Connection) -> Answer {
@@ -193,5 +218,32 @@ async fn refusal(answer: Answer, resource: &Resource) -> Status {
             status
         }
         _ => Status::internal(&text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, duplex};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_under_way_arrives_when_one_end_hangs_up_and_nobody_stays_for_ever() {
+        let ((mut client, ours), (mut node, theirs)) = (duplex(64), duplex(64));
+        let talk = async {
+            client.write_all(b"bye").await.unwrap();
+            client.shutdown().await.unwrap();
+            let mut heard = String::new();
+            node.read_to_string(&mut heard).await.unwrap();
+            node.write_all(b"goodbye").await.unwrap();
+            // The node never closes its end.
+            let mut answer = [0; 7];
+            client.read_exact(&mut answer).await.unwrap();
+            (heard, answer)
+        };
+        let joined = timeout(1000 * FAREWELL, between(ours, theirs));
+        let (joined, (heard, answer)) = tokio::join!(joined, talk);
+        assert!(joined.is_ok_and(|ended| ended.is_ok()));
+        assert_eq!((heard.as_str(), &answer), ("bye", b"goodbye"));
     }
 }

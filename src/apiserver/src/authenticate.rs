@@ -36,7 +36,7 @@ impl Authenticator {
         }
         let shown = extensions.get::<Peer>().and_then(|peer| peer.certificate.as_ref());
         if let Some(certificate) = shown {
-            return self.certificates.user(certificate).ok_or_else(Status::unauthorized);
+            return self.certificates.user(certificate, Timestamp::now()).ok_or_else(Status::unauthorized);
         }
         let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         let token = bearer
@@ -200,7 +200,7 @@ mod tests {
         let identity =
             authority.issue(&pki::Leaf::client("system:node:a", Some("system:nodes")), now).unwrap();
         let (_, pem) = x509_parser::pem::parse_x509_pem(identity.certificate.as_bytes()).unwrap();
-        let user = User::of_certificate(&pem.contents).unwrap();
+        let user = User::of_certificate(&pem.contents, Timestamp::UNIX_EPOCH).unwrap();
         assert_eq!(user, User::new("system:node:a", ["system:nodes"]));
     }
 }

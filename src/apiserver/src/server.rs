@@ -21,7 +21,7 @@ use transport::tunnel::Tunnels;
 
 use crate::admit;
 use crate::answer::{self, Answer};
-use crate::audit::{Asker, Audit, Record};
+use crate::audit::{Audit, Record};
 use crate::authenticate::Authenticator;
 use crate::authorize::{Access, Attempt, Authorizer};
 use crate::body::{self, Body, Incoming};
@@ -123,15 +123,17 @@ impl ApiServer {
         let (parts, body) = request.into_parts();
         let (envelope, id) = (Envelope::of(&parts), audit_id(&parts.headers));
         let (form, outside, is_long) = (envelope.form, envelope.outside, envelope.is_long());
-        let record = self.0.audit.as_ref().map(|audit| Record::begin(audit, &id, &parts, &envelope));
+        let mut record = self.0.audit.as_ref().map(|audit| Record::begin(audit, &id, &parts, &envelope));
         let reads_gzip = compress::is_wanted(&parts.headers);
-        let mut asker = Asker::default();
-        let noted = record.as_ref().map(|_| &mut asker);
-        let (mut answer, refused) = match self.0.in_time(parts, body, envelope, noted).await {
-            Ok(answer) => (answer, None),
+        let result = self.0.in_time(parts, body, envelope, record.as_mut()).await;
+        if let Some(record) = &mut record {
+            record.comes_to(&result);
+        }
+        let mut answer = match result {
+            Ok(answer) => answer,
             Err(status) => {
                 debug!(audit = id, code = status.code, message = status.message, "refused");
-                (form.whole(answer::failure(&status)).await, Some(status))
+                form.whole(answer::failure(&status)).await
             }
         };
         let headers = answer.headers_mut();
@@ -144,8 +146,8 @@ impl ApiServer {
             (false, _) => answer,
         };
         match record {
-            Some(record) => record.answered(answer, refused.as_ref(), asker, is_long),
-            None => answer,
+            Some(record) if is_long => record.goes_on(answer),
+            _ => answer,
         }
     }
 }
@@ -157,10 +159,10 @@ impl Shared {
         parts: Parts,
         body: B,
         envelope: Envelope,
-        asker: Option<&mut Asker>,
+        record: Option<&mut Record>,
     ) -> Result<Answer, Status> {
         let limit = envelope.time_limit()?;
-        let work = self.handle(parts, body, envelope, asker);
+        let work = self.handle(parts, body, envelope, record);
         let Some(limit) = limit else { return work.await };
         let late = || Status::timeout("request did not complete within the allotted timeout", 0);
         timeout(limit, work).await.unwrap_or_else(|_| Err(late()))
@@ -171,7 +173,7 @@ impl Shared {
         parts: Parts,
         body: B,
         envelope: Envelope,
-        mut asker: Option<&mut Asker>,
+        mut record: Option<&mut Record>,
     ) -> Result<Answer, Status> {
         let Envelope { target, query, outside, form, .. } = envelope;
         let query = query?;
@@ -181,12 +183,12 @@ impl Shared {
             return Ok(answer.unwrap_or_else(no_such_page));
         }
         let user = self.authenticator.user(&parts.extensions, &parts.headers)?;
-        if let Some(asker) = asker.as_deref_mut() {
-            asker.user = Some(user.clone());
+        if let Some(record) = record.as_deref_mut() {
+            record.comes_from(&user);
         }
         let user = impersonate::user(user, &parts.headers, &self.authorizer)?;
-        if let Some(asker) = asker.as_deref_mut() {
-            asker.acts_as = Some(user.clone()).filter(|user| asker.user.as_ref() != Some(user));
+        if let Some(record) = record.as_deref_mut() {
+            record.acts_as(&user);
         }
         let Target::Resource(resource) = target else {
             self.check(&user, &Attempt::Path { verb: path_verb(&parts.method), path: parts.uri.path() })?;
@@ -226,7 +228,7 @@ impl Shared {
             rights: self.authorizer.clone(),
         };
         let running = self.metrics.begin(Call::of(&request));
-        match self.serve(request, body, outside, sent, form, asker).await {
+        match self.serve(request, body, outside, sent, form, record).await {
             Ok(answer) => Ok(running.done(answer)),
             Err(status) => {
                 running.failed(status.code);
@@ -243,14 +245,14 @@ impl Shared {
         outside: bool,
         sent: Form,
         form: Form,
-        asker: Option<&mut Asker>,
+        record: Option<&mut Record>,
     ) -> Result<Answer, Status> {
         self.check_asked(&request.user, &request.method, &request.resource, &request.query)?;
         options::check(&request)?;
         let (body, _room) = self.bodies.read(body, outside.then_some(&*request.user.name)).await?;
         let body = sent.read(request.kind(), body)?;
-        if let Some(asker) = asker.filter(|_| request.verb() == "create") {
-            asker.name = name_in(&body);
+        if let Some(record) = record.filter(|_| request.verb() == "create") {
+            record.names(name_in(&body));
         }
         let asked = request.kind();
         let request = Request { body, ..request }.of_stored()?;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use x509_parser::prelude::{FromDer, X509Certificate};
+use serde_json::{Value, json};
 
 pub(crate) const AUTHENTICATED: &str = "system:authenticated";
 pub(crate) const MASTERS: &str = "system:masters";
@@ -40,14 +40,16 @@ impl User {
         name.strip_prefix("system:serviceaccount:")?.split_once(':')
     }
 
-    /// Whom a client certificate (DER) stands for: the common name is the user, each organization a group. Whoever took
-    /// the connection has checked who signed it.
-    pub fn of_certificate(der: &[u8]) -> Option<Self> {
-        let (_, certificate) = X509Certificate::from_der(der).ok()?;
-        let subject = certificate.subject();
-        let name = subject.iter_common_name().next()?.as_str().ok()?;
-        let groups = subject.iter_organization().filter_map(|group| group.as_str().ok());
-        Some(Self::new(name, groups))
+    /// As the API tells of users.
+    pub(crate) fn info(&self) -> Value {
+        let mut info = json!({"username": self.name, "groups": self.groups});
+        if !self.uid.is_empty() {
+            info["uid"] = self.uid.as_str().into();
+        }
+        if !self.extra.is_empty() {
+            info["extra"] = json!(self.extra);
+        }
+        info
     }
 
     pub(crate) fn is_in(&self, group: &str) -> bool {

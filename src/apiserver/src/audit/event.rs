@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use http::request::Parts;
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, header};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -16,17 +16,8 @@ use crate::request::{Envelope, Target, verb};
 use crate::user::User;
 use api::status::Status;
 
-/// Who asks, as far as the request came.
-#[derive(Debug, Default)]
-pub(crate) struct Asker {
-    pub(crate) user: Option<User>,
-    /// Whom the user acts as.
-    pub(crate) acts_as: Option<User>,
-    /// The name of a new object.
-    pub(crate) name: Option<String>,
-}
-
-/// What is known of a request before it is answered.
+/// One request. Its end is told when this is dropped: also when nobody waited for the answer, though what it asked for may
+/// have been done.
 #[derive(Debug)]
 pub(crate) struct Record {
     audit: Audit,
@@ -37,7 +28,15 @@ pub(crate) struct Record {
     agent: String,
     sources: Vec<String>,
     object: Option<Object>,
+    user: Option<User>,
+    acts_as: Option<User>,
+    /// None while it is not answered.
+    outcome: Option<Value>,
 }
+
+/// What proxies answer to who has hung up.
+const HUNG_UP: u16 = 499;
+const FORBIDDEN: u16 = 403;
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -75,7 +74,7 @@ struct Event<'a> {
     user_agent: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     object_ref: Option<&'a Object>,
-    response_status: &'a Value,
+    response_status: Value,
     request_received_timestamp: String,
     stage_timestamp: String,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -108,41 +107,48 @@ impl Record {
             agent: text(&parts.headers, header::USER_AGENT.as_str()),
             sources: sources(parts),
             object,
+            user: None,
+            acts_as: None,
+            outcome: None,
         }
     }
 
-    /// Tells of the answer; of one that goes on, when it begins and when it ends.
-    pub(crate) fn answered(
-        mut self,
-        answer: Answer,
-        refused: Option<&Status>,
-        asker: Asker,
-        goes_on: bool,
-    ) -> Answer {
+    /// Who asks.
+    pub(crate) fn comes_from(&mut self, user: &User) {
+        self.user = Some(user.clone());
+    }
+
+    /// Whom the one who asks acts as, be it themselves.
+    pub(crate) fn acts_as(&mut self, user: &User) {
+        self.acts_as = Some(user).filter(|user| self.user.as_ref() != Some(user)).cloned();
+    }
+
+    /// What a new object is called.
+    pub(crate) fn names(&mut self, name: Option<String>) {
         if let Some(object) = self.object.as_mut().filter(|object| object.name.is_none()) {
-            object.name.clone_from(&asker.name);
+            object.name = name;
         }
-        let ended =
-            Ended { status: outcome(answer.status(), refused), code: answer.status(), asker, record: self };
-        if !goes_on {
-            return answer;
-        }
-        ended.tell("ResponseStarted");
-        answer.map(|body| body::held(body, ended))
     }
-}
 
-/// An answer whose end is told when this is dropped.
-struct Ended {
-    record: Record,
-    asker: Asker,
-    code: StatusCode,
-    status: Value,
-}
+    /// What came of it.
+    pub(crate) fn comes_to(&mut self, result: &Result<Answer, Status>) {
+        self.outcome = Some(match result {
+            Ok(answer) => outcome(answer.status().as_u16(), json!({"metadata": {}})),
+            Err(status) => outcome(status.code, status.to_value()),
+        });
+    }
 
-impl Ended {
+    /// Tells of an answer that goes on when it begins, and when it ends.
+    pub(crate) fn goes_on(self, answer: Answer) -> Answer {
+        self.tell("ResponseStarted");
+        answer.map(|body| body::held(body, self))
+    }
+
     fn tell(&self, stage: &'static str) {
-        let Record { audit, id, received, uri, verb, agent, sources, object } = &self.record;
+        let Self { audit, id, received, uri, verb, agent, sources, object, user, acts_as, .. } = self;
+        let status = self.outcome.clone().unwrap_or_else(|| outcome(HUNG_UP, json!({"metadata": {}})));
+        // Nothing is decided about somebody who is not known.
+        let decision = user.as_ref().map(|_| if status["code"] == FORBIDDEN { "forbid" } else { "allow" });
         let event = Event {
             kind: "Event",
             api_version: "audit.k8s.io/v1",
@@ -151,57 +157,36 @@ impl Ended {
             stage,
             uri,
             verb,
-            user: self.asker.user.as_ref().map_or_else(|| json!({}), info),
-            impersonated_user: self.asker.acts_as.as_ref().map(info),
+            user: user.as_ref().map_or_else(|| json!({}), User::info),
+            impersonated_user: acts_as.as_ref().map(User::info),
             sources,
             user_agent: agent,
             object_ref: object.as_ref(),
-            response_status: &self.status,
+            response_status: status,
             request_received_timestamp: micros(*received),
             stage_timestamp: micros(Timestamp::now()),
-            annotations: self
-                .decision()
-                .map(|said| ("authorization.k8s.io/decision", said))
-                .into_iter()
-                .collect(),
+            annotations: decision.map(|said| ("authorization.k8s.io/decision", said)).into_iter().collect(),
         };
         let mut line = serde_json::to_vec(&event).expect("texts and trees of JSON are JSON");
         line.push(b'\n');
         audit.append(&line);
     }
-
-    /// Nothing is decided about somebody who is not known.
-    fn decision(&self) -> Option<&'static str> {
-        self.asker.user.as_ref()?;
-        Some(if self.code == StatusCode::FORBIDDEN { "forbid" } else { "allow" })
-    }
 }
 
-impl Drop for Ended {
+impl Drop for Record {
     fn drop(&mut self) {
         self.tell("ResponseComplete");
     }
 }
 
-fn outcome(code: StatusCode, refused: Option<&Status>) -> Value {
-    let mut status = refused.map_or_else(|| json!({"metadata": {}}), Status::to_value);
+/// A status as the log has it.
+fn outcome(code: u16, mut status: Value) -> Value {
     if let Some(members) = status.as_object_mut() {
         members.remove("kind");
         members.remove("apiVersion");
     }
-    status["code"] = code.as_u16().into();
+    status["code"] = code.into();
     status
-}
-
-fn info(user: &User) -> Value {
-    let mut info = json!({"username": user.name, "groups": user.groups});
-    if !user.uid.is_empty() {
-        info["uid"] = user.uid.as_str().into();
-    }
-    if !user.extra.is_empty() {
-        info["extra"] = json!(user.extra);
-    }
-    info
 }
 
 /// Whom proxies name, and who is at the other end of the connection.

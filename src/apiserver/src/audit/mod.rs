@@ -1,7 +1,7 @@
 //! The audit log: who asked for what, when, and what came of it.
 //!
 //! Events of `audit.k8s.io/v1` at level Metadata, one line of JSON each, at the stage ResponseComplete; what goes on for longer is
-//! told at ResponseStarted too. No request waits for the disk: lines are gathered in memory, up to [`MOST_UNWRITTEN`], and one
+//! told at ResponseStarted too. Who hangs up before the answer is told of as well, with code 499. No request waits for the disk: lines are gathered in memory, up to [`MOST_UNWRITTEN`], and one
 //! thread writes what was gathered. When the disk does not keep up, lines are lost; how many is logged and counted in
 //! `apiserver_audit_error_total`.
 
@@ -17,7 +17,7 @@ use std::thread;
 use tokio::sync::oneshot;
 use tracing::{error, warn};
 
-pub(crate) use self::event::{Asker, Record};
+pub(crate) use self::event::Record;
 use self::file::Rotated;
 
 /// Bytes that wait for the disk; a thousand events or two.

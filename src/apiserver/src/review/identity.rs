@@ -4,7 +4,6 @@ use api::status::Status;
 use api::value::{list, text};
 use serde_json::{Value, json};
 
-use super::user_info;
 use crate::authenticate::Authenticator;
 
 pub(super) fn of_token(authenticator: &Authenticator, review: &Value) -> Result<Value, Status> {
@@ -15,7 +14,7 @@ pub(super) fn of_token(authenticator: &Authenticator, review: &Value) -> Result<
     let wanted: Vec<&str> = list(review, "spec.audiences").iter().filter_map(Value::as_str).collect();
     Ok(match authenticator.review(token, &wanted) {
         Some((user, audiences)) => {
-            json!({"authenticated": true, "user": user_info(&user), "audiences": audiences})
+            json!({"authenticated": true, "user": user.info(), "audiences": audiences})
         }
         None => json!({"user": {}, "error": "invalid bearer token"}),
     })

@@ -6,12 +6,11 @@ mod identity;
 use api::kinds::Kind;
 use api::status::Status;
 use http::StatusCode;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::answer::{self, Answer};
 use crate::authenticate::Authenticator;
 use crate::request::Request;
-use crate::user::User;
 use crate::verb::{body, write};
 
 pub(crate) fn answers(kind: &Kind) -> bool {
@@ -21,7 +20,7 @@ pub(crate) fn answers(kind: &Kind) -> bool {
 pub(crate) fn answer(authenticator: &Authenticator, request: &Request) -> Result<Answer, Status> {
     let body::Sent { object: mut review, warnings } = body::object(request, request.kind())?;
     review["status"] = match request.kind().kind {
-        "SelfSubjectReview" => json!({"userInfo": user_info(&request.user)}),
+        "SelfSubjectReview" => json!({"userInfo": request.user.info()}),
         "TokenReview" => identity::of_token(authenticator, &review)?,
         "SelfSubjectRulesReview" => access::rules(request, &review)?,
         "SelfSubjectAccessReview" => access::own(request, &review)?,
@@ -31,15 +30,4 @@ pub(crate) fn answer(authenticator: &Authenticator, request: &Request) -> Result
     let mut answer = answer::value(StatusCode::CREATED, &review);
     write::warn(&mut answer, warnings);
     Ok(answer)
-}
-
-fn user_info(user: &User) -> Value {
-    let mut info = json!({"username": user.name, "groups": user.groups});
-    if !user.uid.is_empty() {
-        info["uid"] = user.uid.as_str().into();
-    }
-    if !user.extra.is_empty() {
-        info["extra"] = json!(user.extra);
-    }
-    info
 }

@@ -1,8 +1,12 @@
 //! The audit log, as it lies on the disk.
 
+use std::convert::Infallible;
 use std::path::Path;
 
 use apiserver::{Audit, AuditConfig};
+use futures_util::{FutureExt, stream};
+use http_body::Frame;
+use http_body_util::StreamBody;
 use transport::Peer;
 
 use super::*;
@@ -72,4 +76,23 @@ async fn every_request_is_told_of_when_it_is_answered() {
     let (_, metrics) = api.get("/metrics").await;
     let metrics = metrics.as_str().unwrap();
     assert!(metrics.contains("\napiserver_audit_error_total{plugin=\"log\"} 0\n"), "{metrics}");
+}
+
+#[tokio::test]
+async fn who_hangs_up_is_told_of_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("audit.log");
+    let config = AuditConfig { path: path.clone(), largest: 1 << 20, backups: None, days: None };
+    let api = Api::audited(Audit::open(config).unwrap()).await;
+    let body = StreamBody::new(stream::pending::<Result<Frame<Bytes>, Infallible>>());
+    let request = Request::post(MAPS).extension(User::new("root", ["system:masters"])).body(body).unwrap();
+    assert!(api.server.clone().oneshot(request).now_or_never().is_none(), "its body is waited for");
+    api.server.finish_audit().await;
+    let told = lines(&path).pop().unwrap();
+    assert_eq!((&told["stage"], &told["verb"]), (&json!("ResponseComplete"), &json!("create")));
+    assert_eq!(
+        (&told["user"]["username"], &told["objectRef"]["resource"]),
+        (&json!("root"), &json!("configmaps"))
+    );
+    assert_eq!(told["responseStatus"], json!({"metadata": {}, "code": 499}));
 }

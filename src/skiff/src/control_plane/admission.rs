@@ -40,11 +40,14 @@ impl Admissions {
         self.servers.clone()
     }
 
-    pub(super) async fn admit(&self, token: &str, application: &Application) -> Result<Admission, Status> {
+    /// Whoever shows the token may apply.
+    pub(super) fn invited(&self, token: &str) -> Result<Invited<'_>, Status> {
         let shown = Token::parse(token).map_err(|_| Status::unauthorized())?;
-        if !self.token.admits(&shown.user, &shown.secret) {
-            return Err(Status::unauthorized());
-        }
+        let admits = self.token.admits(&shown.user, &shown.secret);
+        admits.then_some(Invited(self)).ok_or_else(Status::unauthorized)
+    }
+
+    async fn admit(&self, application: &Application) -> Result<Admission, Status> {
         let name = application.node.as_str();
         if let Some(problem) = api::names::subdomain(name).into_iter().next() {
             return Err(Status::bad_request(format!("{name:?} cannot be the name of a node: {problem}")));
@@ -85,6 +88,15 @@ impl Admissions {
             key.name
         );
         Err(Status::forbidden(Resource { group: "", name: "nodes" }, node, &why))
+    }
+}
+
+/// Somebody who has shown the token.
+pub(super) struct Invited<'a>(&'a Admissions);
+
+impl Invited<'_> {
+    pub(super) async fn admit(self, application: &Application) -> Result<Admission, Status> {
+        self.0.admit(application).await
     }
 }
 

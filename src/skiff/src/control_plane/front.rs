@@ -1,9 +1,11 @@
 //! What the port of the API answers beside the API: which authority we stand under, who may join, and the tunnels of nodes.
 
 use std::convert::Infallible;
+use std::error::Error;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use api::status::Status;
 use apiserver::{ApiServer, Body, User};
@@ -13,16 +15,24 @@ use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
+use jiff::Timestamp;
 use task::Carrier;
+use tokio::time::timeout;
 use tower::Service;
 use tracing::{debug, info};
 use transport::tunnel::{self, Stream};
 use transport::{AUTHORITY_PATH, Peer};
 
 use super::admission::Admissions;
-use crate::cluster::{JOIN_PATH, TUNNEL_PATH, user_of_node};
+use crate::cluster::{Application, JOIN_PATH, TUNNEL_PATH, user_of_node};
 
 const LARGEST_APPLICATION: usize = 64 * 1024;
+/// As long as the listener waits for the head of a request.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The body of a request, whoever sends it.
+trait Sent: hyper::body::Body<Error: Into<Box<dyn Error + Send + Sync>>> {}
+impl<B: hyper::body::Body<Error: Into<Box<dyn Error + Send + Sync>>>> Sent for B {}
 
 #[derive(Clone)]
 pub(super) struct Front(Arc<Parts>);
@@ -60,18 +70,15 @@ impl Parts {
         })
     }
 
-    async fn join(&self, request: Request<Incoming>) -> Result<Response<Body>, Status> {
+    async fn join<B: Sent>(&self, request: Request<B>) -> Result<Response<Body>, Status> {
         if request.method() != Method::POST {
             return Err(Status::method_not_allowed());
         }
         let address = request.extensions().get::<Peer>().map(|peer| peer.address.ip());
-        let token = bearer(&request).ok_or_else(Status::unauthorized)?;
-        let body = Limited::new(request.into_body(), LARGEST_APPLICATION).collect().await;
-        let body =
-            body.map_err(|error| Status::bad_request(format!("the application broke off: {error}")))?;
-        let application = serde_json::from_slice(&body.to_bytes())
-            .map_err(|error| Status::bad_request(format!("the application cannot be read: {error}")))?;
-        let admission = self.admissions.admit(&token, &application).await?;
+        // Before anything is waited for: strangers are sent away at once.
+        let invited = self.admissions.invited(&bearer(&request).ok_or_else(Status::unauthorized)?)?;
+        let application = read(request.into_body()).await?;
+        let admission = invited.admit(&application).await?;
         info!(node = application.node, ?address, "a machine joined");
         let text = serde_json::to_string(&admission).map_err(|error| Status::internal(&error.to_string()))?;
         Ok(reply(StatusCode::OK, "application/json", text))
@@ -115,10 +122,19 @@ impl Parts {
     }
 }
 
+/// What a machine says of itself; it has no reason to take its time.
+async fn read(body: impl Sent) -> Result<Application, Status> {
+    let body = timeout(PATIENCE, Limited::new(body, LARGEST_APPLICATION).collect()).await;
+    let body = body.map_err(|_| Status::timeout("the application did not come in time", 0))?;
+    let body = body.map_err(|error| Status::bad_request(format!("the application broke off: {error}")))?;
+    serde_json::from_slice(&body.to_bytes())
+        .map_err(|error| Status::bad_request(format!("the application cannot be read: {error}")))
+}
+
 /// The node that a connection's certificate stands for.
 fn node(request: &Request<Incoming>) -> Option<String> {
     let certificate = request.extensions().get::<Peer>()?.certificate.as_ref()?;
-    let user = User::of_certificate(certificate)?;
+    let user = User::of_certificate(certificate, Timestamp::now())?;
     let name = user.name.strip_prefix(&user_of_node(""))?;
     Some(name.to_owned())
 }
@@ -149,5 +165,62 @@ impl Service<Request<Incoming>> for Front {
     fn call(&mut self, request: Request<Incoming>) -> Self::Future {
         let parts = self.0.clone();
         Box::pin(async move { Ok(parts.answer(request).await) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use apiserver::Issuer;
+    use futures_util::{FutureExt, stream};
+    use http_body_util::StreamBody;
+    use hyper::body::Frame;
+    use pki::{Authority, jwt::Signer, token::Token};
+    use store::{InMemory, Limits, Store};
+    use time::OffsetDateTime;
+
+    use super::super::in_process;
+    use super::*;
+    use crate::cluster::Cluster;
+    use crate::config::NetworkBackend;
+
+    /// A server, with a token that admits to it.
+    fn parts(folder: &Path) -> (Parts, String) {
+        let authority = |name: &str| Authority::open(folder, name, OffsetDateTime::UNIX_EPOCH).unwrap();
+        let backend = InMemory::default();
+        let contents = backend.contents();
+        let store = Store::over(backend, contents, Limits::default()).unwrap();
+        let issuer = Issuer::new(Signer::open(&folder.join("key")).unwrap(), "https://here");
+        let (api, servers) = (ApiServer::new(store, issuer), authority("server").certificate().to_owned());
+        let token = Token::generate("server", &servers).unwrap();
+        let shown = token.to_string();
+        let client = in_process(&api, User::new("root", ["system:masters"]), "test");
+        let cluster = Cluster {
+            pod_networks: vec![],
+            service_networks: vec![],
+            dns: vec![],
+            has_dns: false,
+            domain: "cluster.local".into(),
+            backend: NetworkBackend::default(),
+        };
+        let admissions = Admissions::new(servers, authority("client"), token, client, cluster);
+        (Parts { api, admissions, kept: Arc::default() }, shown)
+    }
+
+    /// An application that is announced and never comes.
+    fn asking(token: &str) -> Request<impl Sent> {
+        let body = StreamBody::new(stream::pending::<Result<Frame<Bytes>, Infallible>>());
+        Request::post(JOIN_PATH).header("authorization", format!("Bearer {token}")).body(body).unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_is_waited_for_without_a_token_and_with_one_not_for_ever() {
+        let folder = tempfile::tempdir().unwrap();
+        let (parts, token) = parts(folder.path());
+        let stranger = parts.join(asking("x")).now_or_never().expect("nothing is waited for");
+        assert_eq!(stranger.unwrap_err().code, 401);
+        let invited = timeout(1000 * PATIENCE, parts.join(asking(&token))).await;
+        assert_eq!(invited.expect("it is not waited for").unwrap_err().code, 504);
     }
 }

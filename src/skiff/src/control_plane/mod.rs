@@ -13,6 +13,7 @@ mod services;
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use apiserver::{ApiServer, Audit, AuditConfig, Issuer, User};
@@ -33,12 +34,17 @@ use self::front::Front;
 use self::identity::Identities;
 use crate::cluster::Cluster;
 use crate::config::ServerConfig;
-use crate::lifecycle::Component;
+use crate::lifecycle::{self, Component};
 use crate::token::TOKEN_FILE;
 
 /// Who the controllers are to the API; `bootstrap` says what they may.
 const CONTROLLERS: &str = "system:kube-controller-manager";
 const SCHEDULER: &str = "system:kube-scheduler";
+
+/// What clients have under way when we stop is finished for this long, so that the store has time left to write what is in
+/// memory.
+const DRAIN: Duration = Duration::from_secs(10);
+const _: () = assert!(2 * DRAIN.as_secs() < lifecycle::DRAIN.as_secs(), "the store stops after the drain");
 
 /// Connections that wait while the server is busy with others.
 const BACKLOG: u32 = 1024;
@@ -147,16 +153,18 @@ impl ControlPlane {
             // Watches end, or the drain would wait for them.
             leaving.leave();
         };
-        let serving = self.listener.serve(front, stopped, crate::lifecycle::DRAIN);
-        tokio::select! {
-            () = serving => {}
+        let serving = self.listener.serve(front, stopped, DRAIN);
+        let ended = tokio::select! {
+            () = serving => Ok(()),
             // Both follow what goes on until the store stops, which it does below and not before.
-            () = self.api.run() => {}
-            () = kept.run() => {}
-            ended = parts.next() => anyhow::bail!("a part of the control plane ended: {ended:?}"),
-        }
+            () = self.api.run() => Ok(()),
+            () = kept.run() => Ok(()),
+            ended = parts.next() => Err(anyhow::anyhow!("a part of the control plane ended: {ended:?}")),
+        };
+        let stopped = self.store.stop().await.context("write what was still in memory to disk");
+        // Last: it waits for as long as the disk takes.
         self.api.finish_audit().await;
-        self.store.stop().await.context("write what was still in memory to disk")
+        ended.and(stopped)
     }
 
     /// Starts the controllers and the scheduler, on one set of caches.

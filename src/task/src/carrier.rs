@@ -33,8 +33,13 @@ impl Default for Carrier {
 
 impl Carrier {
     /// Hands work over. It moves while [`Carrier::run`] is polled.
-    pub async fn carry(&self, work: impl Future<Output = ()> + Send + 'static) -> Result<(), Stopping> {
-        self.sender.send(Box::pin(work)).await.map_err(|_| Stopping)
+    pub fn carry(
+        &self,
+        work: impl Future<Output = ()> + Send + 'static,
+    ) -> impl Future<Output = Result<(), Stopping>> {
+        // Boxed before it is waited for: who hands it over does not become as large as it.
+        let work: Work = Box::pin(work);
+        async { self.sender.send(work).await.map_err(|_| Stopping) }
     }
 
     /// Carries what is handed over, for as long as it is polled.

@@ -1,5 +1,6 @@
 //! Who the pods of a StatefulSet are: their names, labels and claims stay when they themselves come and go.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
@@ -82,22 +83,24 @@ pub(super) fn claims(set: &StatefulSet, ordinal: i32) -> Vec<PersistentVolumeCla
 /// The pods of a set, by whether they are asked for.
 #[derive(Debug, Default)]
 pub(super) struct Ranks {
-    /// A place for each pod that should be, from the first ordinal on.
-    pub(super) slots: Vec<Option<Arc<Pod>>>,
+    /// How many there should be, from the first ordinal on. Anybody may ask for two thousand million: there is no list of them.
+    pub(super) wanted: i32,
+    /// Those of them that are there.
+    pub(super) staying: BTreeMap<i32, Arc<Pod>>,
     /// Those that should not be, with their ordinals, the highest first.
     pub(super) condemned: Vec<(i32, Arc<Pod>)>,
 }
 
 impl Ranks {
     pub(super) fn of(set: &StatefulSet, pods: &[Arc<Pod>]) -> Self {
-        let slots = vec![None; usize::try_from(replicas(set)).unwrap_or_default()];
-        let mut ranks = Self { slots, condemned: Vec::new() };
+        let mut ranks = Self { wanted: replicas(set), ..Self::default() };
+        let wanted = first(set)..first(set).saturating_add(ranks.wanted);
         for pod in pods {
             let Some(ordinal) = ordinal(set, pod) else { continue };
-            let slot = usize::try_from(ordinal - first(set)).ok();
-            match slot.and_then(|index| ranks.slots.get_mut(index)) {
-                Some(slot) => *slot = Some(pod.clone()),
-                None => ranks.condemned.push((ordinal, pod.clone())),
+            if wanted.contains(&ordinal) {
+                ranks.staying.insert(ordinal, pod.clone());
+            } else {
+                ranks.condemned.push((ordinal, pod.clone()));
             }
         }
         ranks.condemned.sort_by_key(|(ordinal, _)| std::cmp::Reverse(*ordinal));

@@ -126,11 +126,10 @@ impl Look<'_> {
 
     async fn act(&self, goal: &Goal, pods: &[Arc<Pod>]) -> Result<(), Error> {
         let ranks = Ranks::of(self.set, pods);
-        for pod in ranks.slots.iter().flatten() {
-            let Some(ordinal) = identity::ordinal(self.set, pod) else { continue };
-            claims::settle(self.context, self.set, ordinal, None).await?;
+        for (ordinal, pod) in &ranks.staying {
+            claims::settle(self.context, self.set, *ordinal, None).await?;
             if pod::phase(pod) == "Pending" {
-                claims::make(self.context, self.set, ordinal).await?;
+                claims::make(self.context, self.set, *ordinal).await?;
             }
         }
         for action in step::next(goal, &ranks) {

@@ -10,6 +10,9 @@ use super::identity::{self, Ranks};
 use crate::pod::{self, Availability};
 use crate::rounding::{Round, resolve};
 
+/// So many pods are made in one go; the others follow when these are there.
+const MOST_AT_ONCE: usize = 500;
+
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Action {
     /// Makes the pod of an ordinal, of the template of now or of the one before.
@@ -29,7 +32,7 @@ pub(super) struct Goal {
     /// Whether one pod waits for the other.
     ordered: bool,
     rolling: bool,
-    /// Ordinals below this stay with the template before.
+    /// So many, from the first on, stay with the template before.
     partition: i32,
     max_unavailable: Option<usize>,
     min_ready_seconds: i32,
@@ -57,6 +60,11 @@ impl Goal {
         }
     }
 
+    /// The first ordinal that an update reaches.
+    fn partitioned(&self) -> i32 {
+        self.first.saturating_add(self.partition)
+    }
+
     pub(super) fn is_available(&self, pod: &Pod) -> bool {
         is_running_and_ready(pod)
             && pod::availability(pod, self.min_ready_seconds, self.now) == Availability::Available
@@ -79,22 +87,22 @@ pub(super) fn is_running_and_ready(pod: &Pod) -> bool {
 /// The next actions, to be taken together; none while something must be waited for.
 pub(super) fn next(goal: &Goal, ranks: &Ranks) -> Vec<Action> {
     let mut actions = Vec::new();
-    if fill(goal, &ranks.slots, &mut actions) || shrink(goal, ranks, &mut actions) {
+    if fill(goal, ranks, &mut actions) || shrink(goal, ranks, &mut actions) {
         return actions;
     }
     if actions.is_empty() && goal.rolling {
-        return update(goal, &ranks.slots);
+        return update(goal, ranks);
     }
     actions
 }
 
 /// Makes what is missing, from the lowest on; true if that has to be waited for.
-fn fill(goal: &Goal, slots: &[Option<Arc<Pod>>], actions: &mut Vec<Action>) -> bool {
-    for (ordinal, slot) in (goal.first..).zip(slots) {
+fn fill(goal: &Goal, ranks: &Ranks, actions: &mut Vec<Action>) -> bool {
+    for ordinal in goal.first..goal.first.saturating_add(ranks.wanted) {
         let is_going = |pod: &Pod| pod.metadata.deletion_timestamp.is_some();
-        let settled = match slot {
+        let settled = match ranks.staying.get(&ordinal) {
             None => {
-                let before = goal.rolling && ordinal < goal.first + goal.partition;
+                let before = goal.rolling && ordinal < goal.partitioned();
                 actions.push(Action::Create { ordinal, before });
                 false
             }
@@ -106,7 +114,7 @@ fn fill(goal: &Goal, slots: &[Option<Arc<Pod>>], actions: &mut Vec<Action>) -> b
             }
             Some(pod) => !is_going(pod) && goal.is_available(pod),
         };
-        if goal.ordered && !settled {
+        if (goal.ordered && !settled) || actions.len() == MOST_AT_ONCE {
             return true;
         }
     }
@@ -116,7 +124,7 @@ fn fill(goal: &Goal, slots: &[Option<Arc<Pod>>], actions: &mut Vec<Action>) -> b
 /// Deletes what is too many, from the highest on; true if that has to be waited for.
 fn shrink(goal: &Goal, ranks: &Ranks, actions: &mut Vec<Action>) -> bool {
     let unhealthy = |pod: &&Arc<Pod>| !goal.is_healthy(pod);
-    let staying = ranks.slots.iter().flatten();
+    let staying = ranks.staying.values();
     // Only the first one that does not work may be deleted although it does not.
     let first_unhealthy =
         staying.chain(ranks.condemned.iter().rev().map(|(_, pod)| pod)).find(unhealthy).map(Arc::as_ptr);
@@ -135,13 +143,13 @@ fn shrink(goal: &Goal, ranks: &Ranks, actions: &mut Vec<Action>) -> bool {
 }
 
 /// Deletes pods of older templates, from the highest on, as long as enough others work.
-fn update(goal: &Goal, slots: &[Option<Arc<Pod>>]) -> Vec<Action> {
-    let skipped = usize::try_from(goal.partition).unwrap_or_default();
-    let candidates = slots.iter().skip(skipped).rev().flatten();
+fn update(goal: &Goal, ranks: &Ranks) -> Vec<Action> {
+    let candidates = ranks.staying.range(goal.partitioned()..).rev().map(|(_, pod)| pod);
     let is_target = |pod: &Arc<Pod>| goal.is_old(pod) && pod.metadata.deletion_timestamp.is_none();
     if let Some(most) = goal.max_unavailable {
-        let unavailable = slots.iter().filter(|slot| !slot.as_ref().is_some_and(|pod| goal.is_healthy(pod)));
-        let budget = most.saturating_sub(unavailable.count());
+        let healthy = ranks.staying.values().filter(|pod| goal.is_healthy(pod)).count();
+        let unavailable = usize::try_from(ranks.wanted).unwrap_or_default().saturating_sub(healthy);
+        let budget = most.saturating_sub(unavailable);
         let targets = candidates.filter(|pod| is_target(pod)).take(budget);
         return targets.cloned().map(Action::Update).collect();
     }
@@ -185,7 +193,16 @@ mod tests {
     }
 
     fn next(goal: &Goal, slots: &[Option<Arc<Pod>>], condemned: &[(i32, Arc<Pod>)]) -> Vec<Action> {
-        super::next(goal, &Ranks { slots: slots.to_vec(), condemned: condemned.to_vec() })
+        let wanted = i32::try_from(slots.len()).unwrap();
+        let staying = (goal.first..).zip(slots).filter_map(|(ordinal, pod)| Some((ordinal, pod.clone()?)));
+        super::next(goal, &Ranks { wanted, staying: staying.collect(), condemned: condemned.to_vec() })
+    }
+
+    #[test]
+    fn any_number_may_be_asked_for() {
+        let ranks = Ranks { wanted: i32::MAX, ..Ranks::default() };
+        let goal = Goal { first: 7, ordered: false, max_unavailable: Some(1), ..goal() };
+        assert_eq!(super::next(&goal, &ranks).len(), MOST_AT_ONCE);
     }
 
     #[test]

@@ -137,6 +137,37 @@ fn what_was_acknowledged_is_there_after_kill_and_power_cut() -> Result<()> {
     Ok(())
 }
 
+/// Says hello in HTTP/2, and never again, whatever it is asked.
+const STRANGER: &str = r#"
+import socket, ssl
+context = ssl._create_unverified_context()
+context.set_alpn_protocols(["h2"])
+stream = context.wrap_socket(socket.create_connection(("127.0.0.1", 6443)))
+stream.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0")
+stream.recv(9)
+print("heard", flush=True)
+while stream.recv(4096):
+    pass
+"#;
+
+#[test]
+fn a_stranger_who_does_not_let_go_costs_nothing_at_a_stop() -> Result<()> {
+    let lab = Lab::new()?;
+    let host = lab.host("a")?;
+    let server = server(&host)?;
+    // In memory until the server stops.
+    let lease = "{apiVersion: coordination.k8s.io/v1, kind: Lease, metadata: {name: ours}, spec: {}}";
+    kubectl(&host, ["create", "-f", "-"])?.stdin(lease).ok()?;
+    let stranger = host.command(lab::python()?.to_string_lossy()).args(["-c", STRANGER]).daemon("stranger")?;
+    stranger.wait_line(|line| line == "heard", PATIENCE)?;
+    assert_eq!(server.stop()?.code().context("ended by a signal")?, 0, "{}", server.logs());
+    stranger.wait_exit(PATIENCE)?;
+    server.restart()?;
+    server.wait_line(|line| line.ends_with(" ready"), PATIENCE)?;
+    assert_eq!(kubectl(&host, ["get", "lease", "-o", "name"])?.ok()?, "lease.coordination.k8s.io/ours\n");
+    Ok(())
+}
+
 #[test]
 fn a_server_ends_when_it_is_told_and_says_what_is_missing() -> Result<()> {
     let lab = Lab::new()?;

@@ -32,6 +32,8 @@ use crate::activity::{Activity, Noted, Used};
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 /// A connection over which nobody asks anything is closed after this long, as upstream.
 const IDLE: Duration = Duration::from_secs(90);
+/// A peer that does nothing for this long when the server stops is gone: a restart must not wait for a node without power.
+const FAREWELL: Duration = Duration::from_secs(2);
 /// Streams of one HTTP/2 connection: a node's watches and requests share one. Each can make us hold a window of its request
 /// and a chunk of its answer.
 const MOST_STREAMS: u32 = 250;
@@ -69,12 +71,12 @@ where
     tokio::pin!(connection);
     let ended = tokio::select! {
         ended = driven(connection.as_mut(), &requests) => ended,
-        () = until_asked(stopping, &activity) => {
+        patience = until_asked(stopping, &activity) => {
             // What is under way is finished, and nothing new begun.
             connection.as_mut().graceful_shutdown();
             tokio::select! {
                 ended = driven(connection.as_mut(), &requests) => ended,
-                () = activity.stuck_for(PATIENCE) => return debug!(%address, "cut off: it does not let go"),
+                () = activity.stuck_for(patience) => return debug!(%address, "cut off: it does not let go"),
             }
         }
     };
@@ -83,11 +85,11 @@ where
     }
 }
 
-/// Ends when the connection should: the server stops, or nobody uses it.
-async fn until_asked(stopping: &CancellationToken, activity: &Activity) {
+/// Ends when the connection should: the server stops, or nobody uses it. Gives how long a peer may then do nothing.
+async fn until_asked(stopping: &CancellationToken, activity: &Activity) -> Duration {
     tokio::select! {
-        () = stopping.cancelled() => {}
-        () = activity.idle_for(IDLE) => {}
+        () = stopping.cancelled() => FAREWELL,
+        () = activity.idle_for(IDLE) => PATIENCE,
     }
 }
 
@@ -178,7 +180,7 @@ mod tests {
     use bytes::Bytes;
     use http_body_util::Full;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
-    use tokio::time::{sleep, timeout};
+    use tokio::time::{Instant, sleep, timeout};
 
     use super::*;
 
@@ -189,6 +191,7 @@ mod tests {
     const TAKES_NOTHING: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\x06\x04\0\0\0\0\0\0\x04\0\0\0\0";
     /// `GET https:/`, complete.
     const ASK: &[u8] = b"\0\0\x03\x01\x05\0\0\0\x01\x82\x87\x84";
+    const SETTINGS: u8 = 4;
     const GOODBYE: u8 = 7;
 
     /// A server over the other end, which answers with `size` bytes after a while.
@@ -198,8 +201,11 @@ mod tests {
             sleep(after).await;
             Ok::<_, Infallible>(Response::new(Full::new(Bytes::from(vec![b'x'; size]))))
         });
-        let peer = Peer { address: ([127, 0, 0, 1], 1).into(), certificate: None };
-        (client, async move { hold(ours, peer, service, &CancellationToken::new()).await })
+        (client, async move { hold(ours, peer(), service, &CancellationToken::new()).await })
+    }
+
+    fn peer() -> Peer {
+        Peer { address: ([127, 0, 0, 1], 1).into(), certificate: None }
     }
 
     /// The type of the next frame.
@@ -258,6 +264,26 @@ mod tests {
         };
         let (read, ()) = tokio::join!(asking, serving);
         assert!(read > 300_000, "a head and all of the body, not {read} bytes");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stop_waits_for_answers_and_not_for_the_silent() {
+        let service = tower::service_fn(|_: Request<Incoming>| async {
+            sleep(3 * PATIENCE).await;
+            Ok::<_, Infallible>(Response::new(Full::new(Bytes::from_static(b"late"))))
+        });
+        for (said, needed) in [(HELLO.to_vec(), FAREWELL), ([HELLO, ASK].concat(), 3 * PATIENCE + FAREWELL)] {
+            let (mut client, ours) = duplex(64 * 1024);
+            client.write_all(&said).await.unwrap();
+            let (stopping, begun) = (CancellationToken::new(), Instant::now());
+            let stop = async {
+                while frame(&mut client).await != SETTINGS {}
+                stopping.cancel();
+            };
+            tokio::join!(hold(ours, peer(), service, &stopping), stop);
+            // What is sent meanwhile begins the wait anew.
+            assert!((needed..needed + 2 * FAREWELL).contains(&begun.elapsed()), "{:?}", begun.elapsed());
+        }
     }
 
     #[tokio::test(start_paused = true)]

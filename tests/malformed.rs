@@ -43,15 +43,33 @@ fn take_credentials(host: &Host) -> Result<()> {
     Ok(())
 }
 
+/// A request as curl sends it.
+struct Asked {
+    method: &'static str,
+    path: &'static str,
+    headers: &'static [&'static str],
+    body: Vec<u8>,
+}
+
+impl Asked {
+    fn of(row: &Row) -> Result<Self> {
+        let (method, path) = row.ask.split_once(' ').context("a method and a path")?;
+        Ok(Self { method, path, headers: row.headers, body: body(row.body) })
+    }
+
+    fn make((path, object): (&'static str, &'static str)) -> Self {
+        Self { method: "POST", path, headers: &["Content-Type: application/json"], body: object.into() }
+    }
+}
+
 /// What the requests are about, and what the controllers make of that.
 fn prepare(host: &Host) -> Result<()> {
     kubectl(host, ["create", "namespace", "shop"])?.ok()?;
     for made in ["serviceaccount/default", "configmap/kube-root-ca.crt"] {
         kubectl(host, ["wait", "-n", "shop", "--for=create", made, "--timeout=60s"])?.ok()?;
     }
-    for (folder, object) in GROUND {
-        kubectl(host, ["create", "--raw", folder, "-f", "-"])?.stdin(object).ok()?;
-    }
+    let made = ask(host, &GROUND.map(Asked::make))?;
+    ensure!(made.iter().all(|(code, _)| *code == 201), "{made:?}");
     Ok(())
 }
 
@@ -63,36 +81,37 @@ fn objects(host: &Host) -> Result<Vec<Value>> {
     OBJECTS.iter().map(list).collect()
 }
 
-/// Asks everything over one connection; answers the code and the body of each.
-fn ask(host: &Host, rows: &[&Row]) -> Result<Vec<(u16, Value)>> {
+/// Asks everything over one connection, of HTTP/1.1: this curl gives up on HTTP/2 when it is answered before it has sent
+/// all. Answers the code and the body of each.
+fn ask(host: &Host, asked: &[Asked]) -> Result<Vec<(u16, Value)>> {
     let blocks: Vec<String> =
-        rows.iter().enumerate().map(|(number, row)| block(host, number, row)).collect::<Result<_>>()?;
-    host.write(format!("{FOLDER}/config"), blocks.join("next\n"))?;
+        (0..).zip(asked).map(|(number, asked)| block(host, number, asked)).collect::<Result<_>>()?;
     let config = format!("{FOLDER}/config");
-    let codes = host.command("curl").args(["--no-progress-meter", "--config", &config]).ok()?;
+    host.write(&config, blocks.join("next\n"))?;
+    let codes = host.command("curl").args(["--no-progress-meter", "--config", &config]).run()?;
+    ensure!(codes.stdout.lines().count() == asked.len(), "{codes:?}");
     let answer = |(number, code): (usize, &str)| {
-        let body = host.read(format!("{FOLDER}/out-{number}"))?;
+        let body = host.read(format!("{FOLDER}/out-{number}")).with_context(|| codes.stderr.clone())?;
         Ok((code.parse()?, serde_json::from_str(&body).unwrap_or_default()))
     };
-    codes.lines().enumerate().map(answer).collect()
+    codes.stdout.lines().enumerate().map(answer).collect()
 }
 
-/// One request, as curl reads it.
-fn block(host: &Host, number: usize, row: &Row) -> Result<String> {
-    let (method, path) = row.ask.split_once(' ').context("a method and a path")?;
+/// One request in the words of curl's configuration.
+fn block(host: &Host, number: usize, asked: &Asked) -> Result<String> {
     let quoted = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"");
+    let (method, path) = (asked.method, quoted(asked.path));
     let mut block = format!(
-        "url = \"https://127.0.0.1:6443{}\"\nrequest = \"{method}\"\npath-as-is\ngloboff\nuser-agent = \"\"\n\
+        "url = \"https://127.0.0.1:6443{path}\"\nrequest = \"{method}\"\nhttp1.1\npath-as-is\ngloboff\nuser-agent = \"\"\n\
          cacert = \"{FOLDER}/ca\"\ncert = \"{FOLDER}/cert\"\nkey = \"{FOLDER}/key\"\n\
-         output = \"{FOLDER}/out-{number}\"\nwrite-out = \"%{{http_code}}\\n\"\n",
-        quoted(path)
+         output = \"{FOLDER}/out-{number}\"\nwrite-out = \"%{{http_code}}\\n\"\n"
     );
-    for header in row.headers {
+    for header in asked.headers {
         block += &format!("header = \"{}\"\n", quoted(header));
     }
-    if !row.body.is_empty() {
+    if !asked.body.is_empty() {
         let file = format!("{FOLDER}/in-{number}");
-        host.write(&file, body(row.body))?;
+        host.write(&file, asked.body.clone())?;
         block += &format!("data-binary = \"@{file}\"\n");
     }
     Ok(block)
@@ -107,12 +126,21 @@ fn malformed_requests_get_their_status_and_change_nothing() -> Result<()> {
     take_credentials(&host)?;
     prepare(&host)?;
     let (before, rows) = (objects(&host)?, rows());
-    let answers = ask(&host, &rows)?;
-    ensure!(answers.len() == rows.len(), "{} answers to {} requests", answers.len(), rows.len());
+    let asked = rows.iter().map(|row| Asked::of(row)).collect::<Result<Vec<_>>>()?;
+    let answers = ask(&host, &asked)?;
     let problem = |(row, (code, said)): (&&Row, &(u16, Value))| row.problem(*code, said);
     let problems: Vec<String> = rows.iter().zip(&answers).filter_map(problem).collect();
     ensure!(problems.is_empty(), "{} of {}:\n{}", problems.len(), rows.len(), problems.join("\n"));
     assert_eq!(objects(&host)?, before, "something was written");
+    let large = format!(
+        "{{kind: ConfigMap, apiVersion: v1, metadata: {{name: large}}, data: {{k: {}}}}}",
+        "x".repeat(4 << 20)
+    );
+    let refused = kubectl(&host, ["create", "--validate=false", "-f", "-"])?.stdin(large).run()?;
+    assert!(
+        refused.stderr.contains("Request entity is too large: limit is 3145728"),
+        "over HTTP/2: {refused:?}"
+    );
     kubectl(&host, ["create", "configmap", "right"])?.ok()?;
     assert_eq!(server.pid()?, running);
     assert!(!server.logs().contains("panicked"), "{}", server.logs());

@@ -3,7 +3,7 @@
 use k8s_openapi::api::core::v1::ConfigMap;
 use serde_json::json;
 
-use crate::node::{Ground, condition, container, is_ready, phase};
+use crate::node::{Ground, condition, container, is_ready, phase, until};
 
 crate::tests![
     a_pod_becomes_ready_and_goes,
@@ -34,7 +34,7 @@ async fn a_pod_becomes_ready_and_goes(ground: &Ground) {
     let uid = pod.metadata.uid.as_ref().unwrap();
     assert_eq!(app.container_id.as_deref().unwrap(), format!("skiff://{uid}_app_0"));
     assert_eq!(ground.event("web", "Started").await, "Container started");
-    assert_eq!(ground.log(&pod, "app", 0)[0], "hello yes");
+    until(|| ground.log(&pod, "app", 0) == ["hello yes"]).await;
 
     ground.delete("web").await;
     let last = ground.until("web", |pod| phase(pod) != "Running").await;

@@ -268,11 +268,7 @@ impl Ground {
 
     /// Waits until nothing of any pod is left on the disk.
     pub(crate) async fn cleared(&self) {
-        // Not a measure of time: the folders are looked at again until they are empty.
-        let mut look = tokio::time::interval(Duration::from_millis(20));
-        while self.has_left_something() {
-            look.tick().await;
-        }
+        until(|| !self.has_left_something()).await;
     }
 }
 
@@ -287,6 +283,14 @@ fn cluster(folder: &Path) -> Client {
         request
     });
     kube::Client::new(service, "default").into()
+}
+
+/// Not a measure of time: files are looked at again until they are as wanted.
+pub(crate) async fn until(wanted: impl Fn() -> bool) {
+    let mut look = tokio::time::interval(Duration::from_millis(20));
+    while !wanted() {
+        look.tick().await;
+    }
 }
 
 pub(crate) fn phase(pod: &Pod) -> &str {

@@ -2,12 +2,13 @@
 
 use k8s_openapi::api::core::v1::Pod;
 
-use crate::node::{Ground, container, is_ready, phase};
+use crate::node::{Ground, container, is_ready, phase, until};
 
 crate::tests![
     pods_outlive_the_agent,
     what_ended_meanwhile_is_noticed,
     what_was_deleted_meanwhile_is_removed,
+    who_cannot_be_taken_over_is_made_anew,
     addresses_are_taken_back_when_the_network_opens_late,
     pods_return_after_a_cold_boot,
     pods_return_without_a_server,
@@ -29,6 +30,7 @@ async fn pods_outlive_the_agent(ground: &Ground) {
     ground.pod("other", FOREVER, |_| {}).await;
     ground.until("other", is_ready).await;
     let after = ground.until("web", is_ready).await;
+    until(|| !ground.log(&after, "app", 0).is_empty()).await;
     assert_eq!(
         (started(&after), after.status.as_ref().unwrap().pod_ip.clone()),
         (started(&before), before.status.as_ref().unwrap().pod_ip.clone())
@@ -83,6 +85,24 @@ async fn what_was_deleted_meanwhile_is_removed(ground: &Ground) {
     agent.stop().await;
 }
 
+async fn who_cannot_be_taken_over_is_made_anew(ground: &Ground) {
+    let agent = ground.agent().await;
+    let pod = ground.pod("web", FOREVER, |_| {}).await;
+    ground.until("web", is_ready).await;
+    agent.stop().await;
+    let file = ground.path().join("sandboxes").join(pod.metadata.uid.as_ref().unwrap()).join("pod.json");
+    // As another version could have written it.
+    let text = std::fs::read_to_string(&file).unwrap().replace("\"boot\"", "\"start\"");
+    std::fs::write(&file, text).unwrap();
+    let agent = ground.agent().await;
+    let again = |pod: &Pod| is_ready(pod) && container(pod, "app").is_some_and(|app| app.restart_count == 1);
+    ground.until("web", again).await;
+    ground.delete("web").await;
+    ground.gone("web").await;
+    ground.cleared().await;
+    agent.stop().await;
+}
+
 async fn addresses_are_taken_back_when_the_network_opens_late(ground: &Ground) {
     let agent = ground.agent().await;
     for name in ["web", "forced", "stays"] {
@@ -108,14 +128,6 @@ async fn addresses_are_taken_back_when_the_network_opens_late(ground: &Ground) {
     ground.gone("stays").await;
     until(|| addresses() == 0).await;
     agent.stop().await;
-}
-
-/// Not a measure of time: folders are looked at again until they are as wanted.
-async fn until(wanted: impl Fn() -> bool) {
-    let mut look = tokio::time::interval(std::time::Duration::from_millis(20));
-    while !wanted() {
-        look.tick().await;
-    }
 }
 
 /// What the machine loses when it is switched off: processes, namespaces, mounts.
@@ -154,6 +166,7 @@ async fn pods_return_without_a_server(ground: &Ground) {
     let agent = ground.agent().await;
     let pod = ground.pod("web", FOREVER, |_| {}).await;
     ground.until("web", is_ready).await;
+    until(|| ground.log(&pod, "app", 0) == ["begun"]).await;
     agent.stop().await;
     power_off(ground).await;
     let silent = tower::service_fn(|_: http::Request<kube::client::Body>| {
@@ -166,10 +179,7 @@ async fn pods_return_without_a_server(ground: &Ground) {
         .join(format!("shop_web_{}", pod.metadata.uid.as_ref().unwrap()))
         .join("app");
     // The second container's log appears when it runs.
-    let mut look = tokio::time::interval(std::time::Duration::from_millis(50));
-    while std::fs::read_dir(&path).map_or(0, Iterator::count) < 1 || !has_begun_twice(&path) {
-        look.tick().await;
-    }
+    until(|| has_begun_twice(&path)).await;
     agent.stop().await;
 }
 

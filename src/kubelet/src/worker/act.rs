@@ -11,12 +11,11 @@ use crate::decide::{Action, Hold, restarts};
 use crate::event::go_duration;
 use crate::member::{Kind, member, members};
 use crate::record::{Busy, Cause, Place, Waiting, id};
-use crate::sandbox;
 
+use super::Worker;
 use super::done::Done;
 use super::start::{AfterStart, Start};
 use super::stop::Stop;
-use super::{Slot, Worker};
 
 impl Worker {
     pub(super) fn act(&mut self, spec: &PodSpec, action: Action) {
@@ -24,7 +23,6 @@ impl Worker {
         match action {
             Action::MakeSandbox => {
                 self.begin_anew(spec);
-                self.slot = Slot::Making;
                 self.make_sandbox();
             }
             Action::Start(name) => self.start(spec, name),
@@ -43,17 +41,8 @@ impl Worker {
         }
     }
 
-    /// Also makes sure of one that is there: its network, its volumes and its files.
-    pub(super) fn make_sandbox(&mut self) {
-        self.making += 1;
-        let (context, pod) = (Arc::clone(&self.context), Arc::clone(&self.pod));
-        let deadline = self.deadline.subscribe();
-        self.jobs
-            .spawn(async move { Done::Sandbox(Box::pin(sandbox::make(&context, &pod, deadline)).await) });
-    }
-
     fn start(&mut self, spec: &PodSpec, name: String) {
-        let Slot::Ready(sandbox) = &self.slot else { return };
+        let Some(sandbox) = self.home.ready() else { return };
         let target = spec.ephemeral_containers.iter().flatten().find(|container| container.name == name);
         let target = target.and_then(|container| container.target_container_name.as_ref());
         let target = target.and_then(|target| Some(id(target, self.records.get(target)?.attempt?)));
@@ -78,7 +67,7 @@ impl Worker {
 
     /// What the container is to do right after its start, beside whatever else goes on.
     pub(super) fn after_start(&mut self, name: &str) {
-        let (Slot::Ready(sandbox), Some(spec)) = (&self.slot, &self.pod.spec) else { return };
+        let (Some(sandbox), Some(spec)) = (self.home.ready(), &self.pod.spec) else { return };
         let Some(record) = self.records.get_mut(name) else { return };
         let Some(member) = member(spec, name) else { return };
         let handler = member.container.lifecycle.as_ref().and_then(|lifecycle| lifecycle.post_start.clone());
@@ -98,7 +87,7 @@ impl Worker {
     }
 
     fn stop(&mut self, spec: &PodSpec, name: String, cause: Option<Cause>) {
-        let Slot::Ready(sandbox) = &self.slot else { return };
+        let Some(sandbox) = self.home.ready() else { return };
         let container = member(spec, &name).map(|member| member.container);
         let grace = self.grace_of(container.as_deref(), cause);
         let Some(record) = self.records.get_mut(&name) else { return };

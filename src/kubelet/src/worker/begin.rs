@@ -13,7 +13,7 @@ use crate::record::{Ended, Place, Record, Running, Used, parse_id};
 use crate::sandbox::Ready;
 use crate::{saved, status};
 
-use super::{Slot, Stage, Worker};
+use super::{Stage, Worker};
 
 impl Worker {
     pub(super) fn begin(&mut self) {
@@ -45,9 +45,8 @@ impl Worker {
             self.records.values_mut().for_each(lose);
             return;
         };
-        self.state = Some(sandbox.state());
         let ips = ips(self.pod.status.as_ref());
-        self.slot = Slot::Ready(Ready { pod: sandbox, ips, volumes: Arc::default() });
+        self.home.adopt(Ready { pod: sandbox, ips, volumes: Arc::default() });
         self.note_latest();
     }
 
@@ -78,7 +77,7 @@ impl Worker {
 
     /// The runtime may know of containers that no status was written of.
     fn note_latest(&mut self) {
-        let Some(state) = &self.state else { return };
+        let Some(state) = &self.home.state else { return };
         let ids: Vec<String> = state.borrow().containers.keys().cloned().collect();
         for (name, attempt) in ids.iter().filter_map(|id| parse_id(id)) {
             let record = self.records.entry(name.to_owned()).or_default();

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use client::Severity;
 use k8s_openapi::jiff::Timestamp;
 use tokio::time::Instant;
 
@@ -13,7 +12,7 @@ use crate::sandbox::{self, Ready};
 use crate::saved::{self, Mark};
 use crate::status::StatusText;
 
-use super::{Slot, Stage, Worker};
+use super::{Stage, Worker};
 
 /// How a job ended.
 #[derive(Debug)]
@@ -64,39 +63,6 @@ impl Worker {
             self.stage = next;
         } else {
             self.try_later();
-        }
-    }
-
-    fn sandbox_made(&mut self, made: Result<Ready, sandbox::Error>) {
-        self.making -= 1;
-        match made {
-            Ok(ready) => {
-                self.sandbox_tries.reset();
-                self.sure = true;
-                if self.state.is_none() {
-                    self.state = Some(ready.pod.state());
-                }
-                self.slot = Slot::Ready(ready);
-            }
-            // It was given up because the pod ends.
-            Err(_) if self.is_ending() => self.slot.give_up(),
-            Err(error) => {
-                let reason = match &error {
-                    sandbox::Error::Volumes(_) => "FailedMount",
-                    _ => "FailedCreatePodSandBox",
-                };
-                let message = match &error {
-                    sandbox::Error::Volumes(error) => error.to_string(),
-                    error => format!("Failed to create pod sandbox: {error}"),
-                };
-                self.context.events(&self.pod).pod(Severity::Warning, reason, message);
-                let again = Instant::now() + self.sandbox_tries.next_delay();
-                if matches!(self.slot, Slot::Making) {
-                    self.slot = Slot::Failed(again);
-                } else {
-                    self.make_after = Some(again);
-                }
-            }
         }
     }
 

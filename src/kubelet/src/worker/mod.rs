@@ -13,6 +13,7 @@ mod act;
 mod begin;
 mod clear;
 mod done;
+mod home;
 mod keep;
 mod observe;
 mod probe;
@@ -28,20 +29,21 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::{Pod, PodSpec, PodStatus};
 use k8s_openapi::jiff::Timestamp;
 use oci::PodState;
-use task::{Backoff, Stopwatch, deadline};
+use task::{Stopwatch, deadline};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
 use crate::context::Context;
-use crate::decide::{self, View, decide};
+use crate::decide::{View, decide};
 use crate::probe::{Probed, Probes};
 use crate::record::Records;
-use crate::sandbox::Ready;
-use crate::status::{self, StatusText, Verdict};
+use crate::status::{self, Verdict};
 
 use self::done::Done;
+use self::home::Home;
 use self::keep::Kept;
+use self::tell::Telling;
 
 /// What the API says of a pod.
 #[derive(Debug, Clone)]
@@ -71,23 +73,6 @@ enum Stage {
     Over,
 }
 
-#[derive(Debug)]
-enum Slot {
-    None,
-    Making,
-    /// It could not be made: not before then.
-    Failed(Instant),
-    Ready(Ready),
-}
-
-impl Slot {
-    fn give_up(&mut self) {
-        if matches!(self, Self::Making) {
-            *self = Self::None;
-        }
-    }
-}
-
 pub(crate) struct Worker {
     context: Arc<Context>,
     wanted: watch::Receiver<Wanted>,
@@ -97,9 +82,7 @@ pub(crate) struct Worker {
     seen: Option<String>,
     uid: String,
     records: Records,
-    slot: Slot,
-    /// What the sandbox says of its containers, while there is one.
-    state: Option<watch::Receiver<PodState>>,
+    home: Home,
     stage: Stage,
     verdict: Option<Verdict>,
     rejected: bool,
@@ -107,13 +90,6 @@ pub(crate) struct Worker {
     last: Option<PodStatus>,
     /// A job is taking it away.
     clearing: bool,
-    /// Jobs that make its sandbox, or make sure of it.
-    making: usize,
-    /// The sandbox has all that the pod's object asks for; if not, when to try again.
-    sure: bool,
-    make_after: Option<Instant>,
-    /// The status as it was computed for the last write: conditions keep their times by it.
-    before: Option<PodStatus>,
     start_time: Timestamp,
     age: Stopwatch,
     /// When all of it must have ended, once it is ending.
@@ -121,13 +97,7 @@ pub(crate) struct Worker {
     probes: BTreeMap<String, Probes>,
     news: (mpsc::Sender<Probed>, mpsc::Receiver<Probed>),
     jobs: JoinSet<Done>,
-    /// What the API was told last, and when to try again if it did not take it.
-    told: StatusText,
-    telling: bool,
-    tell_after: Option<Instant>,
-    tries: Backoff,
-    /// How long to wait after a sandbox that could not be made.
-    sandbox_tries: Backoff,
+    telling: Telling,
     kept: Kept,
 }
 
@@ -151,28 +121,19 @@ impl Worker {
             pod,
             gone,
             records: Records::new(),
-            slot: Slot::None,
-            state: None,
+            home: Home::new(),
             stage: Stage::Alive,
             rejected: rejected.is_some(),
             verdict: rejected,
             last: None,
             clearing: false,
-            making: 0,
-            sure: false,
-            make_after: None,
-            before,
             start_time,
             age: Stopwatch::since(start_time.into()),
             deadline: watch::Sender::new(None),
             probes: BTreeMap::new(),
             news: mpsc::channel(NEWS),
             jobs: JoinSet::new(),
-            told,
-            telling: false,
-            tell_after: None,
-            tries: Backoff::new(Duration::from_millis(200), Duration::from_secs(30)),
-            sandbox_tries: Backoff::new(Duration::from_millis(500), Duration::from_secs(122)),
+            telling: Telling::new(told, before),
             kept: Kept::default(),
         }
     }
@@ -208,34 +169,17 @@ impl Worker {
         let usual = PodSpec::default();
         let spec = pod.spec.as_ref().unwrap_or(&usual);
         let now = Instant::now();
-        let (sandbox, retry) = match self.slot {
-            Slot::None => (decide::Sandbox::None, None),
-            Slot::Making => (decide::Sandbox::Busy, None),
-            Slot::Failed(until) if until > now && !self.is_ending() => (decide::Sandbox::Busy, Some(until)),
-            Slot::Failed(_) => (decide::Sandbox::None, None),
-            Slot::Ready(_) if self.sure || self.is_ending() => (decide::Sandbox::Ready, None),
-            Slot::Ready(_) => (decide::Sandbox::Busy, self.make_sure(now)),
-        };
+        let (sandbox, retry) = self.look_home(now);
         let view = View { spec, records: &self.records, sandbox, ending: self.is_ending(), now };
         let plan = decide(&view);
         for action in plan.actions {
             self.act(spec, action);
         }
-        if plan.finished && self.making == 0 {
+        if plan.finished && !self.home.is_being_made() {
             self.stage = Stage::Clearing;
             self.finish();
         }
         [plan.wake, retry, late].into_iter().flatten().min()
-    }
-
-    /// Has a sandbox that was taken over, or whose pod was changed, looked after; when, if not now.
-    fn make_sure(&mut self, now: Instant) -> Option<Instant> {
-        let late = self.make_after.filter(|after| *after > now);
-        if late.is_none() && self.making == 0 {
-            self.make_after = None;
-            self.make_sandbox();
-        }
-        late
     }
 
     fn is_ending(&self) -> bool {
@@ -290,7 +234,7 @@ impl Worker {
 
     /// Waits for the next thing that matters, and notes it.
     async fn news(&mut self, wake: Option<Instant>) {
-        let wake = [wake, self.tell_after].into_iter().flatten().min();
+        let wake = [wake, self.telling.after].into_iter().flatten().min();
         let clock = async {
             match wake {
                 Some(wake) => sleep_until(wake).await,
@@ -303,7 +247,7 @@ impl Worker {
                 // Nobody speaks for the API any more: the agent is ending, and this worker with it.
                 Err(_) => pending().await,
             },
-            () = state_changed(&mut self.state) => {}
+            () = state_changed(&mut self.home.state) => {}
             Some(done) = self.jobs.join_next() => match done {
                 Ok(done) => self.done(done),
                 Err(error) => if error.is_panic() { std::panic::resume_unwind(error.into_panic()) },

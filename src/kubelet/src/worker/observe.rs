@@ -17,7 +17,7 @@ use super::done::Done;
 
 impl Worker {
     pub(super) fn observe(&mut self) {
-        let Some(state) = &mut self.state else { return };
+        let Some(state) = &mut self.home.state else { return };
         let containers = state.borrow_and_update().containers.clone();
         for (id, state) in containers {
             if let Some((name, attempt)) = parse_id(&id) {
@@ -90,7 +90,7 @@ impl Worker {
         if record.ends[0].is_some() {
             record.place = Place::Ended;
         }
-        let super::Slot::Ready(sandbox) = &self.slot else { return };
+        let Some(sandbox) = self.home.ready() else { return };
         let (pod, id, name) = (sandbox.pod.clone(), id(name, attempt), name.to_owned());
         self.jobs.spawn(async move {
             let _may_be_gone = pod.delete(&id).await;

@@ -10,12 +10,12 @@ use crate::member::{Kind, members};
 use crate::probe::{self, Probed, Probes, Subject};
 use crate::record::Cause;
 
-use super::{Slot, Stage, Worker};
+use super::{Stage, Worker};
 
 impl Worker {
     /// Begins to probe whatever runs and is not probed yet.
     pub(super) fn probe(&mut self) {
-        let Slot::Ready(sandbox) = &self.slot else { return };
+        let Some(sandbox) = self.home.ready() else { return };
         if self.stage != Stage::Alive || self.is_ending() || sandbox.ips.is_empty() {
             return;
         }

@@ -1,14 +1,42 @@
 //! Telling the API: the pod's status when it changed, one write at a time, and at last that the pod is no more.
 
+use std::time::Duration;
+
 use client::{DeleteOptions, Key, Patch};
 use k8s_openapi::api::core::v1::{Pod, PodSpec, PodStatus};
 use k8s_openapi::jiff::Timestamp;
+use task::Backoff;
 use tokio::time::Instant;
 
 use crate::status::{self, Portrait, StatusText, Verdict};
 
 use super::done::Done;
-use super::{Slot, Stage, Worker};
+use super::{Stage, Worker};
+
+/// What the API knows of the pod from us.
+#[derive(Debug)]
+pub(super) struct Telling {
+    /// What it was told last.
+    told: StatusText,
+    /// The status as it was computed for that: conditions keep their times by it.
+    before: Option<PodStatus>,
+    under_way: bool,
+    /// It did not take the last word, or a step of the pod's end has failed: not before then.
+    pub(super) after: Option<Instant>,
+    tries: Backoff,
+}
+
+impl Telling {
+    /// `told` is what it knows already.
+    pub(super) fn new(told: StatusText, before: Option<PodStatus>) -> Self {
+        let tries = Backoff::new(Duration::from_millis(200), Duration::from_secs(30));
+        Self { told, before, under_way: false, after: None, tries }
+    }
+
+    fn may_begin(&self) -> bool {
+        !self.under_way && self.after.is_none_or(|after| after <= Instant::now())
+    }
+}
 
 impl Worker {
     /// The pod's object has changed.
@@ -18,9 +46,9 @@ impl Worker {
         self.seen.clone_from(&wanted.pod.metadata.resource_version);
         let old = std::mem::replace(&mut self.pod, wanted.pod);
         // While nobody heard of this node, its pods were said not to be ready: what we told stands no more.
-        if !self.telling && status::is_ready(&old) && !status::is_ready(&self.pod) {
+        if !self.telling.under_way && status::is_ready(&old) && !status::is_ready(&self.pod) {
             let said = self.pod.status.as_ref().and_then(|status| status::text(status).ok());
-            self.told = said.unwrap_or_default();
+            self.telling.told = said.unwrap_or_default();
         }
         if self.stage != Stage::Alive {
             return;
@@ -35,10 +63,9 @@ impl Worker {
             || old.metadata.labels != self.pod.metadata.labels
             || old.metadata.annotations != self.pod.metadata.annotations;
         self.save(&self.spec());
-        if changed && matches!(self.slot, Slot::Ready(_)) && !self.is_ending() {
+        if changed && self.home.ready().is_some() && !self.is_ending() {
             self.condemn_changed();
-            self.sure = false;
-            self.make_after = None;
+            self.home.doubt();
         }
     }
 
@@ -64,37 +91,33 @@ impl Worker {
             return last.clone();
         }
         let usual = PodSpec::default();
-        let (ips, ready) = match &self.slot {
-            Slot::Ready(sandbox) => (sandbox.ips.clone(), !sandbox.ips.is_empty()),
-            _ => (Vec::new(), false),
-        };
+        let ips = self.home.ready().map(|sandbox| sandbox.ips.clone()).unwrap_or_default();
         status::status(&Portrait {
             pod: &self.pod,
             spec: self.pod.spec.as_ref().unwrap_or(&usual),
             records: &self.records,
-            sandbox_ready: ready && self.stage == Stage::Alive,
+            sandbox_ready: !ips.is_empty() && self.stage == Stage::Alive,
             pod_ips: &ips,
             host_ips: &self.context.config.node_ips,
             start_time: self.start_time,
             verdict: self.verdict.as_ref(),
             finished: self.stage >= Stage::Clearing,
-            before: self.before.as_ref(),
+            before: self.telling.before.as_ref(),
             now: Timestamp::now(),
         })
     }
 
     /// Has the status written if it is another one than was told last.
     pub(super) fn tell(&mut self) {
-        let early = self.tell_after.is_some_and(|after| after > Instant::now());
-        if self.telling || self.gone || early || self.stage >= Stage::Deleting {
+        if !self.telling.may_begin() || self.gone || self.stage >= Stage::Deleting {
             return;
         }
-        self.tell_after = None;
+        self.telling.after = None;
         let status = self.status();
         let Ok(text) = status::text(&status) else { return };
-        let Some(patch) = text.patch(&self.uid, &self.told) else { return };
-        self.before = Some(status);
-        self.telling = true;
+        let Some(patch) = text.patch(&self.uid, &self.telling.told) else { return };
+        self.telling.before = Some(status);
+        self.telling.under_way = true;
         let (client, key) = (self.context.client().clone(), Key::of(&*self.pod));
         self.jobs.spawn(async move {
             let written = Box::pin(client.patch::<Pod>(&key, Some("status"), &Patch::Strategic(patch))).await;
@@ -103,11 +126,11 @@ impl Worker {
     }
 
     pub(super) fn status_told(&mut self, text: StatusText, result: Result<(), client::Error>) {
-        self.telling = false;
+        self.telling.under_way = false;
         match result {
             Ok(()) => {
-                self.tries.reset();
-                self.told = text;
+                self.telling.tries.reset();
+                self.telling.told = text;
             }
             // Another pod has its name, or none.
             Err(error) if error.is_not_found() => self.gone = true,
@@ -119,19 +142,19 @@ impl Worker {
     }
 
     pub(super) fn try_later(&mut self) {
-        self.tell_after = Some(Instant::now() + self.tries.next_delay());
+        self.telling.after = Some(Instant::now() + self.telling.tries.next_delay());
     }
 
     fn has_told(&self) -> bool {
-        let same =
-            || status::text(&self.status()).is_ok_and(|text| text.patch(&self.uid, &self.told).is_none());
-        self.gone || (!self.telling && same())
+        let same = || {
+            status::text(&self.status()).is_ok_and(|text| text.patch(&self.uid, &self.telling.told).is_none())
+        };
+        self.gone || (!self.telling.under_way && same())
     }
 
     /// Carries the end of a pod one step further, where nothing is under way.
     pub(super) fn end_step(&mut self) {
-        let early = self.tell_after.is_some_and(|after| after > Instant::now());
-        if early || self.telling {
+        if !self.telling.may_begin() {
             return;
         }
         match self.stage {

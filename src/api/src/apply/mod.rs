@@ -120,7 +120,7 @@ pub fn update(live: Option<&Value>, object: &mut Value, write: &Write<'_>) {
 
 /// Lays the configuration over `live` (none when it creates the object), or says why not.
 pub fn apply(live: Option<&Value>, config: &Value, write: &Write<'_>, force: bool) -> Result<Value, Error> {
-    check_config(config, write.node)?;
+    check(config, write.node)?;
     let mut owners = live.map_or(Ok(Owners::new()), managed::decode).map_err(Error::Undecodable)?;
     let is_new = live.is_none();
     let live = live.map_or_else(|| nothing(write.node), managed::strip);
@@ -134,7 +134,8 @@ pub fn apply(live: Option<&Value>, config: &Value, write: &Write<'_>, force: boo
     Ok(object)
 }
 
-fn check_config(config: &Value, node: Node<'_>) -> Result<(), Error> {
+/// Whether a configuration is one of the type `node`.
+pub fn check(config: &Value, node: Node<'_>) -> Result<(), Error> {
     if !config["metadata"]["managedFields"].is_null() {
         return Err(Error::ManagedFieldsApplied);
     }

@@ -3,9 +3,18 @@
 use serde_json::{Value, json};
 
 use super::Kind;
+use super::apps::rules::non_negative;
+use crate::field::{Errors, Node};
 use crate::selector::LabelSelector;
 use crate::table::{AGE, Column, NAME, Table, age, name};
 use crate::value::{at, int, object, remove, text};
+
+/// The rules of a Scale by itself.
+pub fn validate_scale(scale: &Value) -> Errors {
+    let mut errors = Errors::new();
+    non_negative(&Node::root(scale).at("spec.replicas"), &mut errors);
+    errors
+}
 
 impl Kind {
     /// The Scale of a workload.
@@ -70,7 +79,11 @@ mod tests {
         assert_eq!(scale["status"], json!({"replicas": 1, "selector": "x=y"}));
         assert_eq!(scale["metadata"]["resourceVersion"], "7");
         scale["spec"]["replicas"] = 5.into();
+        assert_eq!(super::validate_scale(&scale), []);
         kind.set_scale(&mut deployment, &scale);
         assert_eq!(deployment["spec"]["replicas"], 5);
+        scale["spec"]["replicas"] = (-1).into();
+        let sentence = "spec.replicas: Invalid value: -1: must be greater than or equal to 0";
+        assert_eq!(super::validate_scale(&scale)[0].to_string(), sentence);
     }
 }

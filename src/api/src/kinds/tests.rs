@@ -310,6 +310,38 @@ fn any_object_settles_when_shown_in_an_old_version_and_written_back() {
     }
 }
 
+/// What clients send fits the types; so must what is made of it, or nobody can read the list it is in.
+#[test]
+fn what_is_filled_in_has_the_type_of_its_field() {
+    let mut runner = TestRunner::new_with_rng(
+        ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() },
+        TestRng::deterministic_rng(RngAlgorithm::ChaCha),
+    );
+    for kind in all().filter(|kind| kind.conversion.is_none()) {
+        let node = by_name(kind.schema).unwrap();
+        let birth = Birth { namespace: Some("d"), uid: "u", now: Timestamp::UNIX_EPOCH, suffix: "xxxxx" };
+        let typed = runner.run(&any_object(node, 8), |sent| {
+            let sent = conform(sent, node, &mut Strict::default()).unwrap();
+            let mut created = sent.clone();
+            kind.default_object(&mut created);
+            kind.prepare_create(&mut created, &birth);
+            let mut written = vec![created.clone()];
+            for part in [Part::Main, Part::Status] {
+                let mut updated = sent.clone();
+                kind.default_object(&mut updated);
+                kind.prepare_update(&mut updated, &created, part);
+                written.push(updated);
+            }
+            for object in written {
+                let fits = conform(object, node, &mut Strict::default());
+                prop_assert!(fits.is_ok(), "{fits:?}");
+            }
+            Ok(())
+        });
+        typed.unwrap_or_else(|error| panic!("{} {}: {error}", kind.api_version(), kind.kind));
+    }
+}
+
 #[test]
 fn defaulting_settles_at_once() {
     for (kind, mut object) in samples() {

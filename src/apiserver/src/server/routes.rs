@@ -17,17 +17,16 @@ impl Shared {
         let part = match request.resource.subresource_name() {
             None => Part::Main,
             Some("status") if request.kind().has_status() => Part::Status,
-            Some("scale") if request.kind().subresource("scale").is_some() => {
-                return match request.verb() {
-                    "get" => verb::scale::get(store, &request),
-                    "update" | "patch" => verb::scale::set(store, &request).await,
-                    _ => Err(Status::method_not_allowed()),
-                };
-            }
             Some(name) => {
                 let below = request.kind().subresource(name).ok_or_else(Status::no_such_resource)?;
                 if !below.verbs.iter().any(|known| known.as_str() == request.verb()) {
                     return Err(Status::method_not_allowed());
+                }
+                if below.name == "scale" {
+                    return match request.verb() {
+                        "get" => verb::scale::get(store, &request),
+                        _ => verb::scale::set(store, &request, below).await,
+                    };
                 }
                 if below.rules.is_none() {
                     return subresource::answer(store, &self.issuer, &request, below).await;

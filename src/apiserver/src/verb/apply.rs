@@ -35,7 +35,9 @@ pub(crate) async fn apply(store: &Store, request: &Request, part: Part) -> Resul
             made => return made,
         }
     }
-    update::change(store, request, part, Tracked::Already, |old| laid(Some(old))).await?.answer(request)
+    update::change(store, request, part, Tracked::Already, |old| Ok(laid(Some(old))?.into()))
+        .await?
+        .answer(request)
 }
 
 fn conformed(request: &Request, object: Value) -> Result<Value, Status> {
@@ -44,7 +46,7 @@ fn conformed(request: &Request, object: Value) -> Result<Value, Status> {
         .map_err(|error| Status::bad_request(error.to_string()))
 }
 
-fn refused(error: &Error) -> Status {
+pub(super) fn refused(error: &Error) -> Status {
     match error {
         Error::ManagedFieldsApplied => invalid("metadata.managedFields", "must be nil"),
         Error::Misfit { .. } | Error::Undecodable(_) => Status::unforeseen(error.to_string()),

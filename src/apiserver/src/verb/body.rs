@@ -20,7 +20,10 @@ pub(crate) struct Sent {
 /// What a body should be.
 #[derive(Debug)]
 pub(crate) struct Expected {
+    /// The type of what is stored of it.
     node: Node<'static>,
+    /// The kind that it is sent as, where that is a view of the stored one.
+    view: Option<&'static Kind>,
     api_version: String,
     /// Another version of the same, which old clients send.
     older: Option<&'static str>,
@@ -28,41 +31,103 @@ pub(crate) struct Expected {
     kind: &'static str,
 }
 
+/// What keeps something from being what it should be.
+#[derive(Debug)]
+pub(super) struct Fault {
+    /// The bare reason.
+    pub(super) why: String,
+    /// What a client is told that sent it as a body.
+    refusal: Status,
+}
+
+impl From<Fault> for Status {
+    fn from(fault: Fault) -> Self {
+        fault.refusal
+    }
+}
+
 impl Expected {
     pub(crate) fn of(kind: &'static Kind) -> Result<Self, Status> {
         let (api_version, version) = (kind.api_version(), kind.version);
-        Ok(Self { node: schema_of(kind)?, api_version, older: None, version, kind: kind.kind })
+        let view = kind.conversion.as_ref().map(|_| kind);
+        Ok(Self { node: schema_of(kind.stored())?, view, api_version, older: None, version, kind: kind.kind })
     }
 
     /// What a subresource speaks.
     pub(crate) fn below(subresource: &'static Subresource) -> Result<Self, Status> {
         let node = named(&subresource.schema())?;
         let (api_version, version) = (subresource.api_version(), subresource.version);
-        Ok(Self { node, api_version, older: None, version, kind: subresource.kind })
+        Ok(Self { node, view: None, api_version, older: None, version, kind: subresource.kind })
     }
 
     pub(crate) fn or(self, older: &'static str) -> Self {
         Self { older: Some(older), ..self }
     }
 
-    fn not_handled(&self, why: &str) -> Status {
-        not_handled(self.kind, self.version, why)
+    pub(super) fn node(&self) -> Node<'static> {
+        self.node
     }
 
-    fn refused(&self, error: &DecodeError, body: &[u8]) -> Status {
+    /// A tree, as the object that it should be, in the form in which that is stored.
+    fn object(&self, mut tree: Value, strict: &mut Strict) -> Result<Value, Fault> {
+        let conformed = |tree, strict: &mut Strict| {
+            schema::conform(tree, self.node, strict).map_err(|error| self.refused(&error, &[]))
+        };
+        let Some(view) = self.view else {
+            let mut object = conformed(tree, strict)?;
+            self.check(&mut object)?;
+            return Ok(object);
+        };
+        self.check(&mut tree)?;
+        view.to_stored(&mut tree);
+        conformed(tree, strict)
+    }
+
+    /// An object that does not say what it is is what its path says.
+    pub(super) fn check(&self, object: &mut Value) -> Result<(), Fault> {
+        let api_version = self.api_version.as_str();
+        let said = [text(object, "apiVersion"), text(object, "kind")];
+        if !said[1].is_empty() && said[1] != self.kind {
+            return Err(self.another(if said[0].is_empty() { api_version } else { said[0] }, said[1]));
+        }
+        match said[0] {
+            said if said.is_empty() || said == api_version || Some(said) == self.older => {}
+            said => {
+                let why = format!(
+                    "the API version in the data ({said}) does not match the expected API version ({api_version})"
+                );
+                return Err(Fault { refusal: Status::bad_request(why.as_str()), why });
+            }
+        }
+        let Some(members) = object.as_object_mut() else {
+            return Err(self.not_handled("the data is not an object"));
+        };
+        members.insert("apiVersion".into(), api_version.into());
+        members.insert("kind".into(), self.kind.into());
+        Ok(())
+    }
+
+    fn not_handled(&self, why: &str) -> Fault {
+        Fault { why: why.into(), refusal: not_handled(self.kind, self.version, why) }
+    }
+
+    fn refused(&self, error: &DecodeError, body: &[u8]) -> Fault {
         match error {
             DecodeError::Type(why) => self.not_handled(why),
-            DecodeError::Syntax(_) | DecodeError::Depth => Status::bad_request(format!(
-                "the object provided is unrecognized (must be of type {}): couldn't get version/kind; json parse error: \
-                 {error} ({})",
-                self.kind,
-                summary(body)
-            )),
+            DecodeError::Syntax(_) | DecodeError::Depth => {
+                let refusal = Status::bad_request(format!(
+                    "the object provided is unrecognized (must be of type {}): couldn't get version/kind; json parse \
+                     error: {error} ({})",
+                    self.kind,
+                    summary(body)
+                ));
+                Fault { why: error.to_string(), refusal }
+            }
         }
     }
 
     /// An object that says it is of another kind, which may be one of ours.
-    fn another(&self, api_version: &str, kind: &str) -> Status {
+    fn another(&self, api_version: &str, kind: &str) -> Fault {
         let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
         let ours = self.api_version.split_once('/').map_or("core", |(group, _)| group);
         let package = ours.split('.').next().unwrap_or_default();
@@ -75,44 +140,61 @@ impl Expected {
                  \"pkg/api/legacyscheme/scheme.go:30\""
             ),
         };
-        Status::bad_request(format!(
+        let refusal = Status::bad_request(format!(
             "{kind} in version {version:?} cannot be handled as a {}: {why}",
             self.kind
-        ))
+        ));
+        Fault { why, refusal }
+    }
+
+    /// What `fieldValidation` makes of fields that are unknown or said twice.
+    fn findings(&self, request: &Request, strict: Strict) -> Result<Vec<String>, Fault> {
+        let findings = strict.into_findings();
+        match request.query.field_validation() {
+            FieldValidation::Ignore => Ok(Vec::new()),
+            FieldValidation::Warn => Ok(findings),
+            FieldValidation::Strict if findings.is_empty() => Ok(findings),
+            FieldValidation::Strict => {
+                Err(self.not_handled(&format!("strict decoding error: {}", findings.join(", "))))
+            }
+        }
     }
 }
 
-/// The object in the body, decoded by the schema of `kind`.
+/// The object in the body, in the form in which it is stored.
 pub(crate) fn object(request: &Request, kind: &'static Kind) -> Result<Sent, Status> {
-    match request.view {
-        Some(view) => viewed(request, view, kind),
-        None => decode(request, &Expected::of(kind)?),
-    }
-}
-
-/// An object of a view, made one of the stored form.
-fn viewed(request: &Request, view: &'static Kind, kind: &'static Kind) -> Result<Sent, Status> {
-    let (expected, mut strict) = (Expected::of(view)?, Strict::default());
-    let failed = |error: DecodeError| expected.refused(&error, &request.body);
-    let mut object = match request.content {
-        Content::Yaml => yaml_with(&request.body, &mut strict)?,
-        _ => schema::parse(&request.body, &mut strict).map_err(failed)?,
-    };
-    check(&expected, &mut object)?;
-    view.to_stored(&mut object);
-    let object = schema::conform(object, schema_of(kind)?, &mut strict).map_err(failed)?;
-    Ok(Sent { object, warnings: findings(request, view.kind, view.version, strict)? })
+    decode(request, &Expected::of(request.view.unwrap_or(kind))?)
 }
 
 pub(crate) fn decode(request: &Request, expected: &Expected) -> Result<Sent, Status> {
     let mut strict = Strict::default();
-    let decoded = match request.content {
-        Content::Yaml => schema::conform(yaml_with(&request.body, &mut strict)?, expected.node, &mut strict),
-        _ => schema::decode(&request.body, expected.node, &mut strict),
+    let failed = |error: DecodeError| expected.refused(&error, &request.body);
+    let object = match (request.content, expected.view) {
+        (Content::Yaml, _) => expected.object(yaml_with(&request.body, &mut strict)?, &mut strict)?,
+        (_, Some(_)) => {
+            let tree = schema::parse(&request.body, &mut strict).map_err(failed)?;
+            expected.object(tree, &mut strict)?
+        }
+        (_, None) => {
+            let mut object = schema::decode(&request.body, expected.node, &mut strict).map_err(failed)?;
+            expected.check(&mut object)?;
+            object
+        }
     };
-    let mut object = decoded.map_err(|error| expected.refused(&error, &request.body))?;
-    check(expected, &mut object)?;
-    Ok(Sent { object, warnings: findings(request, expected.kind, expected.version, strict)? })
+    Ok(Sent { object, warnings: expected.findings(request, strict)? })
+}
+
+/// What a patch made, as the object that it should be; `twice` are the fields that the patch says twice.
+pub(super) fn patched(
+    request: &Request,
+    tree: Value,
+    expected: &Expected,
+    twice: &[String],
+) -> Result<Sent, Fault> {
+    let mut strict = Strict::default();
+    twice.iter().for_each(|finding| strict.found(finding.clone()));
+    let object = expected.object(tree, &mut strict)?;
+    Ok(Sent { object, warnings: expected.findings(request, strict)? })
 }
 
 pub(crate) fn schema_of(kind: &Kind) -> Result<Node<'static>, Status> {
@@ -123,31 +205,13 @@ fn named(schema: &str) -> Result<Node<'static>, Status> {
     schema::by_name(schema).ok_or_else(|| Status::internal(&format!("there is no schema of {schema}")))
 }
 
-/// What `fieldValidation` makes of fields that are unknown or said twice.
-pub(super) fn judge(request: &Request, kind: &Kind, strict: Strict) -> Result<Vec<String>, Status> {
-    findings(request, kind.kind, kind.version, strict)
-}
-
-fn findings(request: &Request, kind: &str, version: &str, strict: Strict) -> Result<Vec<String>, Status> {
-    let findings = strict.into_findings();
-    match request.query.field_validation() {
-        FieldValidation::Ignore => Ok(Vec::new()),
-        FieldValidation::Warn => Ok(findings),
-        FieldValidation::Strict if findings.is_empty() => Ok(findings),
-        FieldValidation::Strict => {
-            let why = format!("strict decoding error: {}", findings.join(", "));
-            Err(not_handled(kind, version, &why))
-        }
-    }
-}
-
 fn not_handled(kind: &str, version: &str, why: &str) -> Status {
     Status::bad_request(format!("{kind} in version \"{version}\" cannot be handled as a {kind}: {why}"))
 }
 
 /// An object that does not say what it is is what its path says.
 pub(super) fn check_type(kind: &'static Kind, object: &mut Value) -> Result<(), Status> {
-    check(&Expected::of(kind)?, object)
+    Ok(Expected::of(kind)?.check(object)?)
 }
 
 /// The beginning of a body, so that its sender knows it again.
@@ -160,28 +224,6 @@ fn summary(body: &[u8]) -> String {
         Some(_) => start.iter().map(|byte| format!("{byte:02x}")).collect(),
     };
     if body.len() > SHOWN { text + " ..." } else { text }
-}
-
-fn check(expected: &Expected, object: &mut Value) -> Result<(), Status> {
-    let api_version = expected.api_version.as_str();
-    let said = [text(object, "apiVersion"), text(object, "kind")];
-    if !said[1].is_empty() && said[1] != expected.kind {
-        return Err(expected.another(if said[0].is_empty() { api_version } else { said[0] }, said[1]));
-    }
-    match text(object, "apiVersion") {
-        said if said.is_empty() || said == api_version || Some(said) == expected.older => {}
-        said => {
-            return Err(Status::bad_request(format!(
-                "the API version in the data ({said}) does not match the expected API version ({api_version})"
-            )));
-        }
-    }
-    let Some(members) = object.as_object_mut() else {
-        return Err(expected.not_handled("the data is not an object"));
-    };
-    members.insert("apiVersion".into(), api_version.into());
-    members.insert("kind".into(), expected.kind.into());
-    Ok(())
 }
 
 /// YAML as the JSON that it stands for. Of members that are said twice the last counts.

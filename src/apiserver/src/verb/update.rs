@@ -2,6 +2,7 @@
 
 use api::kinds::{Kind, Part};
 use api::status::{self, Status};
+use api::table::Table;
 use api::value::{at, default_zero_to, int, list, text};
 use http::StatusCode;
 use serde_json::Value;
@@ -28,7 +29,7 @@ pub(crate) enum Tracked {
 pub(crate) async fn update(store: &Store, request: &Request, part: Part) -> Result<Answer, Status> {
     let sent = body::object(request, request.kind())?;
     body::check_names(request, &sent.object)?;
-    let changed = change(store, request, part, Tracked::Not, |_| Ok(sent.object.clone())).await?;
+    let changed = change(store, request, part, Tracked::Not, |_| Ok(sent.object.clone().into())).await?;
     let mut answer = changed.answer(request)?;
     write::warn(&mut answer, sent.warnings);
     Ok(answer)
@@ -52,10 +53,19 @@ impl Changed {
         Ok(answer)
     }
 
-    pub(super) fn object(self, kind: &Kind) -> Result<Value, Status> {
-        self.object.map_or_else(Ok, |entry| {
-            Head::of(kind).decode(&entry).map_err(|error| answer::damaged(&entry, &error))
-        })
+    /// The object as what a subresource shows of it.
+    pub(super) fn shown(
+        self,
+        request: &Request,
+        table: &Table,
+        show: impl FnOnce(&Value) -> Value,
+    ) -> Result<Answer, Status> {
+        let object = self.object.map_or_else(Ok, |entry| {
+            Head::of(request.kind()).decode(&entry).map_err(|error| answer::damaged(&entry, &error))
+        })?;
+        let mut answer = answer::object(StatusCode::OK, request.accept, table, show(&object));
+        write::warn(&mut answer, self.warnings);
+        Ok(answer)
     }
 }
 
@@ -66,17 +76,24 @@ pub(crate) struct Next {
     pub(crate) warnings: Vec<String>,
 }
 
+impl From<Value> for Next {
+    fn from(object: Value) -> Self {
+        Self { object, warnings: Vec::new() }
+    }
+}
+
 /// Replaces the object by what `next` makes of it, prepared and checked by the rules of its kind.
 pub(crate) async fn change(
     store: &Store,
     request: &Request,
     part: Part,
     tracked: Tracked,
-    next: impl Fn(&Value) -> Result<Value, Status>,
+    next: impl Fn(&Value) -> Result<Next, Status>,
 ) -> Result<Changed, Status> {
     rewrite(store, &request.resource, request.query.dry_run(), |old| {
         let new = next(old)?;
-        let (object, warnings) = prepared(store, request, part, tracked, new, old)?;
+        let (object, mut warnings) = prepared(store, request, part, tracked, new.object, old)?;
+        warnings.extend(new.warnings);
         Ok(Next { object, warnings })
     })
     .await

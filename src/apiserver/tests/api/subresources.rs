@@ -288,3 +288,141 @@ async fn certificates_are_approved_once() {
     denied["status"]["conditions"] = condition("Denied");
     assert_eq!(api.put(&format!("{path}/r/approval"), denied).await.0, 422);
 }
+
+const DEPLOYMENTS: &str = "/apis/apps/v1/namespaces/shop/deployments";
+const MERGE: &str = "application/merge-patch+json";
+
+async fn deployment(api: &Api) {
+    let template = json!({"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "a", "image": "i"}]}});
+    let deployment = json!({"metadata": {"name": "web"}, "spec": {"replicas": 2, "template": template,
+        "selector": {"matchLabels": {"app": "web"}}}});
+    let (code, made) = api.post(DEPLOYMENTS, deployment).await;
+    assert_eq!(code, 201, "{made}");
+}
+
+/// The number of replicas, and who writes it how.
+async fn replicas(api: &Api) -> (Value, Vec<(String, String)>) {
+    let (_, read) = api.get(&format!("{DEPLOYMENTS}/web")).await;
+    let owns = |entry: &&Value| entry["fieldsV1"]["f:spec"].get("f:replicas").is_some();
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let owners = read["metadata"]["managedFields"].as_array().unwrap().iter().filter(owns);
+    (
+        read["spec"]["replicas"].clone(),
+        owners.map(|entry| (text(&entry["manager"]), text(&entry["subresource"]))).collect(),
+    )
+}
+
+#[tokio::test]
+async fn what_is_no_scale_scales_nothing() {
+    let api = Api::start().await;
+    deployment(&api).await;
+    let path = format!("{DEPLOYMENTS}/web/scale");
+    let scale = |replicas: Value| {
+        json!({"apiVersion": "autoscaling/v1", "kind": "Scale", "metadata": {"name": "web", "namespace": "shop"},
+            "spec": {"replicas": replicas}})
+    };
+    let misfit = |found: &str| {
+        format!("json: cannot unmarshal {found} into Go struct field ScaleSpec.spec.replicas of type int32")
+    };
+    for (body, code, message) in [
+        (scale(json!("3")), 400, misfit("string")),
+        (scale(json!(3_000_000_000_u32)), 400, misfit("number 3000000000")),
+        (
+            scale(json!(-1)),
+            422,
+            "Scale.autoscaling \"web\" is invalid: spec.replicas: Invalid value: -1".to_owned(),
+        ),
+        (
+            json!({"kind": "Deployment", "apiVersion": "apps/v1", "metadata": {"name": "web"}}),
+            400,
+            "unknown conversion".to_owned(),
+        ),
+        (json!({"metadata": {"name": "other"}}), 400, "does not match the name on the URL (web)".to_owned()),
+        (json!({"spec": {"replicas": 3}}), 400, "name must be provided".to_owned()),
+    ] {
+        let (found, refused) = api.put(&path, body).await;
+        assert_eq!(found, code, "{refused}");
+        assert!(refused["message"].as_str().unwrap().contains(&message), "{refused}");
+    }
+    for (content, body) in [
+        (MERGE, json!({"spec": {"replicas": 3_000_000_000_u32}})),
+        ("application/strategic-merge-patch+json", json!({"spec": {"replicas": "3"}})),
+        ("application/json-patch+json", json!([{"op": "replace", "path": "/spec/replicas", "value": 1.5}])),
+        (MERGE, json!({"kind": "Deployment"})),
+    ] {
+        let (code, refused) = api.call(Method::PATCH, &path, content, Some(body)).await;
+        assert_eq!(code, 422, "{refused}");
+        assert!(
+            refused["message"].as_str().unwrap().starts_with(" \"\" is invalid: patch: Invalid value: "),
+            "{refused}"
+        );
+    }
+    assert_eq!(replicas(&api).await.0, 2);
+    let (code, shown) = api.call(Method::PATCH, &path, MERGE, Some(json!({"spec": {"replicas": 5}}))).await;
+    assert_eq!((code, &shown["spec"]["replicas"], &shown["kind"]), (200, &json!(5), &json!("Scale")));
+    assert_eq!(replicas(&api).await, (json!(5), vec![("unknown".into(), "scale".into())]));
+}
+
+#[tokio::test]
+async fn a_scale_is_applied() {
+    let api = Api::start().await;
+    deployment(&api).await;
+    let apply = async |query: &str, spec: Value| {
+        let scale = json!({"apiVersion": "autoscaling/v1", "kind": "Scale", "metadata": {"name": "web"}, "spec": spec});
+        let path = format!("{DEPLOYMENTS}/web/scale?fieldManager=ann{query}");
+        api.call(Method::PATCH, &path, "application/apply-patch+yaml", Some(scale)).await
+    };
+    let (code, refused) = apply("", json!({"replicas": 7})).await;
+    assert_eq!(
+        (code, &refused["details"]["causes"][0]["field"]),
+        (409, &json!(".spec.replicas")),
+        "{refused}"
+    );
+    let (code, refused) = apply("&force=true", json!({"replicas": "7"})).await;
+    assert_eq!(code, 500);
+    assert!(
+        refused["message"].as_str().unwrap().contains("/web; autoscaling/v1, Kind=Scale): .spec.replicas"),
+        "{refused}"
+    );
+    let (code, shown) = apply("&force=true", json!({"replicas": 7})).await;
+    assert_eq!((code, &shown["spec"]["replicas"]), (200, &json!(7)), "{shown}");
+    assert_eq!(replicas(&api).await, (json!(7), vec![("ann".into(), "scale".into())]));
+    let (code, _) = apply("", json!({})).await;
+    assert_eq!(
+        (code, replicas(&api).await),
+        (200, (json!(0), vec![])),
+        "whoever states no number any more states none"
+    );
+}
+
+#[tokio::test]
+async fn a_patch_warns_of_what_it_names_in_vain() {
+    let api = Api::start().await;
+    deployment(&api).await;
+    let patch = async |query: &str| {
+        let request = Request::builder()
+            .method(Method::PATCH)
+            .uri(format!("{DEPLOYMENTS}/web?{query}"))
+            .header("content-type", MERGE)
+            .extension(User::new("root", ["system:masters"]));
+        api.send(request.body(Full::from(r#"{"spec":{"foo":1,"replicas":1,"replicas":3}}"#)).unwrap()).await
+    };
+    let warned = patch("").await;
+    assert_eq!(warned.status(), 200);
+    let warnings: Vec<_> =
+        warned.headers().get_all("warning").iter().map(|value| value.to_str().unwrap()).collect();
+    assert_eq!(
+        warnings,
+        [r#"299 - "duplicate field \"spec.replicas\"""#, r#"299 - "unknown field \"spec.foo\"""#]
+    );
+    assert_eq!(patch("fieldValidation=Ignore").await.headers().get("warning"), None);
+    let refused = patch("fieldValidation=Strict").await;
+    assert_eq!(refused.status(), 422);
+    let body = refused.into_body().collect().await.unwrap().to_bytes();
+    let message = serde_json::from_slice::<Value>(&body).unwrap()["message"].as_str().unwrap().to_owned();
+    let end = "strict decoding error: duplicate field \"spec.replicas\", unknown field \"spec.foo\"";
+    assert!(
+        message.starts_with(" \"\" is invalid: patch: Invalid value: ") && message.ends_with(end),
+        "{message}"
+    );
+}

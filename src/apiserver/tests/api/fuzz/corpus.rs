@@ -231,6 +231,12 @@ fn below() -> Vec<Case> {
         ),
         case(
             Method::PATCH,
+            &format!("{web}/scale"),
+            "application/merge-patch+json",
+            r#"{"spec":{"replicas":3}}"#,
+        ),
+        case(
+            Method::PATCH,
             &format!("{web}/status"),
             "application/merge-patch+json",
             r#"{"status":{"replicas":1,

@@ -13,6 +13,7 @@
 mod corpus;
 mod damage;
 mod text;
+mod typed;
 mod wire;
 
 use std::path::Path;
@@ -184,6 +185,7 @@ fn shown(body: &[u8]) -> String {
 async fn check_all_is_readable(api: &Api) {
     for entry in api.store.snapshot("/").iter().filter(|entry| !entry.key().starts_with("/services.claim")) {
         let object: Value = serde_json::from_slice(entry.value()).unwrap();
+        typed::check(&object);
         let Some(path) = corpus::path_of(&object) else { continue };
         let (code, read) = api.get(&path).await;
         assert_eq!(code, 200, "{path}: {read}");

@@ -64,13 +64,7 @@ pub(super) const ROWS: &[Row] = &[
     ),
     // Patches.
     patch(MERGE, "{", BAD, "error decoding patch: unexpected end of JSON input"),
-    patch(
-        MERGE,
-        r#"{"data":3}"#,
-        BAD,
-        "json: cannot unmarshal number into Go struct field ConfigMap.data of type \
-         map[string]string",
-    ),
+    patch(MERGE, r#"{"data":3}"#, INVALID, " \"\" is invalid: patch: Invalid value: …"),
     patch(
         MERGE,
         r#"{"metadata":{"name":"other"}}"#,
@@ -99,8 +93,8 @@ pub(super) const ROWS: &[Row] = &[
     patch(
         OPERATIONS,
         r#"[{"op":"add","path":"/data/a~2b","value":1}]"#,
-        BAD,
-        "json: cannot unmarshal number into Go struct field ConfigMap.data of type string",
+        INVALID,
+        " \"\" is invalid: patch: Invalid value: …",
     ),
     patch(
         OPERATIONS,
@@ -113,8 +107,9 @@ pub(super) const ROWS: &[Row] = &[
     patch(
         STRATEGIC,
         r#"{"data":{"a":{"b":1}}}"#,
-        BAD,
-        "json: cannot unmarshal object into Go struct field ConfigMap.data of type string",
+        INVALID,
+        " \"\" is invalid: patch: Invalid value: \"map[data:map[a:map[b:1]]]\": json: cannot unmarshal object into Go \
+         struct field ConfigMap.data of type string",
     ),
     patch(
         APPLY,

@@ -75,7 +75,7 @@ pub(super) const ROWS: &[Row] = &[
     row(
         "PUT /apis/apps/v1/namespaces/shop/deployments/none/scale",
         JSON,
-        r#"{"spec":{"replicas":1}}"#,
+        r#"{"metadata":{"name":"none"},"spec":{"replicas":1}}"#,
         MISSING,
         "deployments.apps \"none\" not found",
     ),

@@ -12,6 +12,9 @@ use serde_json::Value;
 use super::entry::{GroupVersion, names};
 use super::{Conversion, Deprecation, Kind};
 
+/// autoscaling/v1 has its metrics in the same form, where it has them at all.
+pub(in crate::kinds) use scaler::{from_hub as flatten_metrics, to_hub as nest_metrics};
+
 const EXTENSIONS: GroupVersion = GroupVersion::new("extensions", "v1beta1");
 const NETWORKING: GroupVersion = GroupVersion::new("networking.k8s.io", "v1beta1");
 const APPS1: GroupVersion = GroupVersion::new("apps", "v1beta1");

@@ -85,7 +85,8 @@ const CURRENT_RESOURCE: &[(&str, &[&str])] = &[
 
 const PARTS: [(&str, &str, &[Source]); 2] = [("spec", "metrics", SPEC), ("status", "currentMetrics", STATUS)];
 
-fn to_hub(scaler: &mut Value) {
+/// Nests the parts of every metric.
+pub(in crate::kinds) fn to_hub(scaler: &mut Value) {
     each_source(scaler, |source, places| {
         let mut nested = Map::new();
         for (field, value) in std::mem::take(source) {
@@ -99,7 +100,8 @@ fn to_hub(scaler: &mut Value) {
     });
 }
 
-fn from_hub(scaler: &mut Value) {
+/// Lays them flat.
+pub(in crate::kinds) fn from_hub(scaler: &mut Value) {
     each_source(scaler, |source, places| {
         let nested = Value::Object(std::mem::take(source));
         for (flat, place) in places {

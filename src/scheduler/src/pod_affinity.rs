@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use api::selector::LabelSelector;
 use k8s_openapi::api::core::v1::{Pod, PodAffinityTerm, WeightedPodAffinityTerm};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector as Written, LabelSelectorRequirement};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector as Written;
 
 use crate::facts::{NodeFacts, PodFacts};
 use crate::snapshot::{Namespaces, Snapshot};
@@ -80,13 +80,9 @@ impl Term {
         }
         let usable =
             |selector: Option<&Written>| LabelSelector::of(selector).unwrap_or(LabelSelector::NOTHING);
-        let mut selector = term.label_selector.clone();
-        if let Some(selector) = &mut selector {
-            add_own_labels(selector, pod, term.match_label_keys.as_deref(), "In");
-            add_own_labels(selector, pod, term.mismatch_label_keys.as_deref(), "NotIn");
-        }
         Self {
-            selector: usable(selector.as_ref()),
+            // The labels that `matchLabelKeys` stands for are part of the selector of every pod that was made.
+            selector: usable(term.label_selector.as_ref()),
             namespaces,
             namespace_selector: usable(term.namespace_selector.as_ref()),
             topology_key: term.topology_key.clone(),
@@ -103,19 +99,6 @@ impl Term {
     /// Where a node is in the sense of this term; none if the node does not say.
     fn place(&self, node: &NodeFacts) -> Option<Place> {
         Some((self.topology_key.clone(), node.label(&self.topology_key)?.to_string()))
-    }
-}
-
-/// Narrows `selector` to pods that carry, or do not carry, the same values as `pod` under `keys`.
-pub(crate) fn add_own_labels(selector: &mut Written, pod: &Pod, keys: Option<&[String]>, operator: &str) {
-    for key in keys.unwrap_or_default() {
-        if let Some(value) = pod.metadata.labels.as_ref().and_then(|labels| labels.get(key)) {
-            selector.match_expressions.get_or_insert_default().push(LabelSelectorRequirement {
-                key: key.clone(),
-                operator: operator.to_string(),
-                values: Some(vec![value.clone()]),
-            });
-        }
     }
 }
 
@@ -321,19 +304,6 @@ mod tests {
         ] {
             assert_eq!(check(&foreign(namespace.clone()), &snapshot)[0], conflict, "{namespace}");
         }
-    }
-
-    #[test]
-    fn match_label_keys_narrow_to_the_same_revision() {
-        let mut term = term("web", "host");
-        term["matchLabelKeys"] = json!(["rev"]);
-        let pod = with_labels("p", &[("app", "web"), ("rev", "2")], wants("podAntiAffinity", &term));
-        let old = with_labels("q", &[("app", "web"), ("rev", "1")], json!({"containers": []}));
-        let new = with_labels("r", &[("app", "web"), ("rev", "2")], json!({"containers": []}));
-        assert_eq!(
-            check(&pod, &snapshot(vec![("a", old), ("b", new)])),
-            [Ok(()), Err(Conflict::TooNear), Ok(())]
-        );
     }
 
     #[test]

@@ -8,7 +8,6 @@ use k8s_openapi::api::core::v1::{Pod, TopologySpreadConstraint};
 
 use crate::demand::Demand;
 use crate::facts::NodeFacts;
-use crate::pod_affinity::add_own_labels;
 use crate::snapshot::Snapshot;
 
 const HOSTNAME: &str = "kubernetes.io/hostname";
@@ -54,9 +53,8 @@ impl Spreading {
             (written, _) => {
                 let (hard, soft): (Vec<_>, Vec<_>) =
                     written.iter().partition(|one| one.when_unsatisfiable == "DoNotSchedule");
-                let parse = |list: Vec<&TopologySpreadConstraint>| {
-                    list.into_iter().map(|one| Constraint::of(pod, one)).collect()
-                };
+                let parse =
+                    |list: Vec<&TopologySpreadConstraint>| list.into_iter().map(Constraint::of).collect();
                 Self { hard: parse(hard), soft: parse(soft), by_default: false }
             }
         }
@@ -76,16 +74,13 @@ impl Spreading {
 }
 
 impl Constraint {
-    fn of(pod: &Pod, written: &TopologySpreadConstraint) -> Self {
-        let mut selector = written.label_selector.clone();
-        if let Some(selector) = &mut selector {
-            add_own_labels(selector, pod, written.match_label_keys.as_deref(), "In");
-        }
+    /// The labels that `matchLabelKeys` stands for are part of the selector of every pod that was made.
+    fn of(written: &TopologySpreadConstraint) -> Self {
         Self {
             topology_key: written.topology_key.clone(),
             max_skew: written.max_skew.into(),
             min_domains: written.min_domains.and_then(|least| usize::try_from(least).ok()).unwrap_or(1),
-            selector: LabelSelector::of(selector.as_ref()).unwrap_or(LabelSelector::NOTHING),
+            selector: LabelSelector::of(written.label_selector.as_ref()).unwrap_or(LabelSelector::NOTHING),
             honour_affinity: written.node_affinity_policy.as_deref() != Some("Ignore"),
             honour_taints: written.node_taints_policy.as_deref() == Some("Honor"),
         }

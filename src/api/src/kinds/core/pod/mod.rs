@@ -31,8 +31,8 @@ pub(super) use parts::{EPHEMERAL, RESIZE};
 pub(in crate::kinds) use placement::{EFFECTS, node_selector, tolerations};
 pub(in crate::kinds) use probes::port as port_or_name;
 pub(in crate::kinds) use resources::{
-    amount, container_resource, is_for_quotas, may_overcommit, quantity_of, resource_list, resource_name,
-    round_up,
+    amount, container_resource, is_extended, is_for_quotas, may_overcommit, quantity_of, resource_list,
+    resource_name, round_up,
 };
 use spec::Owner;
 pub(super) use table::POD_TEMPLATE as TEMPLATE_TABLE;
@@ -65,6 +65,7 @@ pub(super) const TEMPLATE_STRATEGY: Strategy = Strategy {
 fn prepare_create(pod: &mut Value) {
     let class = qos::class(pod);
     replace(pod, "status", Some(json!({"phase": "Pending", "qosClass": class})));
+    placement::select_by_own_labels(pod);
 }
 
 /// A pod that no node runs, or that has ended, has nothing to end in order.

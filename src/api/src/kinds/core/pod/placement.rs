@@ -2,13 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::spec::{one_of, optional};
 use crate::field::{Errors, Node};
 use crate::metadata::validate_label_key;
-use crate::value::{at, list, members, text};
+use crate::value::{at, items_mut, list, members, object, text};
 use crate::{names, selector_rules};
+
+const REQUIRED: &str = "requiredDuringSchedulingIgnoredDuringExecution";
+const PREFERRED: &str = "preferredDuringSchedulingIgnoredDuringExecution";
 
 pub(super) fn affinity(affinity: &Node<'_, '_>, errors: &mut Errors) {
     node_affinity(&affinity.at("nodeAffinity"), errors);
@@ -18,11 +20,11 @@ pub(super) fn affinity(affinity: &Node<'_, '_>, errors: &mut Errors) {
 }
 
 fn node_affinity(affinity: &Node<'_, '_>, errors: &mut Errors) {
-    let required = affinity.at("requiredDuringSchedulingIgnoredDuringExecution");
+    let required = affinity.at(REQUIRED);
     if required.is_set() {
         node_selector(&required, errors);
     }
-    for preferred in affinity.at("preferredDuringSchedulingIgnoredDuringExecution").items() {
+    for preferred in affinity.at(PREFERRED).items() {
         weight(&preferred, errors);
         node_selector_term(&preferred.at("preference"), Values::AsTheyAre, errors);
     }
@@ -99,10 +101,10 @@ fn weight(preferred: &Node<'_, '_>, errors: &mut Errors) {
 }
 
 fn pod_affinity(affinity: &Node<'_, '_>, errors: &mut Errors) {
-    for term in affinity.at("requiredDuringSchedulingIgnoredDuringExecution").items() {
+    for term in affinity.at(REQUIRED).items() {
         pod_affinity_term(&term, errors);
     }
-    for preferred in affinity.at("preferredDuringSchedulingIgnoredDuringExecution").items() {
+    for preferred in affinity.at(PREFERRED).items() {
         weight(&preferred, errors);
         pod_affinity_term(&preferred.at("podAffinityTerm"), errors);
     }
@@ -132,7 +134,7 @@ fn label_keys(term: &Node<'_, '_>, errors: &mut Errors) {
             true => keys.items().for_each(|key| key.check(names::qualified_name, errors)),
         }
     }
-    // The key's own expression is made when the pod is: another one about the same key cannot be meant.
+    // The key's own expression was added by `select_by_own_labels`: another one about the same key cannot be meant.
     let mut selected: BTreeSet<&str> =
         members(selector.value, "matchLabels").map(|(key, _)| key.as_str()).collect();
     for expression in list(selector.value, "matchExpressions") {
@@ -146,6 +148,44 @@ fn label_keys(term: &Node<'_, '_>, errors: &mut Errors) {
     }
     for key in same.items().filter(|key| other.list().contains(key.value)) {
         errors.push(key.invalid("exists in both matchLabelKeys and mismatchLabelKeys"));
+    }
+}
+
+/// Adds to the selectors of a new pod what the keys beside them stand for: the values of the pod's own labels. A scheduler
+/// reads the selectors alone.
+pub(super) fn select_by_own_labels(pod: &mut Value) {
+    let labels = at(pod, "metadata.labels").clone();
+    let Some(spec) = pod.get_mut("spec") else { return };
+    items_mut(spec, "topologySpreadConstraints").for_each(|constraint| select_by(constraint, &labels));
+    let Some(affinity) = spec.get_mut("affinity") else { return };
+    for kind in ["podAffinity", "podAntiAffinity"] {
+        let Some(terms) = affinity.get_mut(kind) else { continue };
+        items_mut(terms, REQUIRED).for_each(|term| select_by(term, &labels));
+        for preferred in items_mut(terms, PREFERRED) {
+            preferred.get_mut("podAffinityTerm").into_iter().for_each(|term| select_by(term, &labels));
+        }
+    }
+}
+
+fn select_by(term: &mut Value, labels: &Value) {
+    if !at(term, "labelSelector").is_object() {
+        return;
+    }
+    let mut added = Vec::new();
+    for (keys, operator) in [("matchLabelKeys", "In"), ("mismatchLabelKeys", "NotIn")] {
+        for key in list(term, keys) {
+            if let Some(value) = key.as_str().and_then(|key| labels.get(key)) {
+                added.push(json!({"key": key, "operator": operator, "values": [value]}));
+            }
+        }
+    }
+    if added.is_empty() {
+        return;
+    }
+    let mut expressions = list(term, "labelSelector.matchExpressions").to_vec();
+    expressions.extend(added);
+    if let Some(selector) = object(term, "labelSelector") {
+        selector.insert("matchExpressions".into(), expressions.into());
     }
 }
 
@@ -169,7 +209,7 @@ fn tolerate(toleration: &Node<'_, '_>, errors: &mut Errors) {
     }
     operand(toleration, errors);
     if !effect.text().is_empty() {
-        one_of(&effect, EFFECTS, errors);
+        effect.only_among(EFFECTS, errors);
     }
 }
 
@@ -210,7 +250,7 @@ pub(super) fn spread(constraints: &Node<'_, '_>, errors: &mut Errors) {
             errors.push(key.required("can not be empty"));
         }
         let when = constraint.at("whenUnsatisfiable");
-        one_of(&when, UNSATISFIABLE, errors);
+        when.only_among(UNSATISFIABLE, errors);
         let rest = constraints.list().iter().skip(index + 1);
         if rest.map(kind).any(|other| other == kind(constraint.value)) {
             let pair = constraint.at("{topologyKey, whenUnsatisfiable}");
@@ -218,9 +258,9 @@ pub(super) fn spread(constraints: &Node<'_, '_>, errors: &mut Errors) {
         }
         min_domains(&constraint, when.text(), errors);
         for policy in ["nodeAffinityPolicy", "nodeTaintsPolicy"] {
-            optional(&constraint.at(policy), &["Honor", "Ignore"], errors);
+            constraint.at(policy).may_be_among(&["Honor", "Ignore"], errors);
         }
-        spread_keys(&constraint, errors);
+        label_keys(&constraint, errors);
         selector_rules::validate(&constraint.at("labelSelector"), errors);
     }
 }
@@ -240,25 +280,5 @@ fn min_domains(constraint: &Node<'_, '_>, when: &str, errors: &mut Errors) {
             domains
                 .invalid(format!("can only use minDomains if whenUnsatisfiable=DoNotSchedule, not {when}")),
         );
-    }
-}
-
-fn spread_keys(constraint: &Node<'_, '_>, errors: &mut Errors) {
-    let (keys, selector) = (constraint.at("matchLabelKeys"), constraint.at("labelSelector"));
-    if keys.list().is_empty() {
-        return;
-    }
-    if !selector.is_set() {
-        errors.push(keys.forbidden("must not be specified when labelSelector is not set"));
-    }
-    let selected = |key: &str| {
-        at(selector.value, "matchLabels").get(key).is_some()
-            || list(selector.value, "matchExpressions").iter().any(|one| text(one, "key") == key)
-    };
-    for key in keys.items() {
-        key.check(names::qualified_name, errors);
-        if selected(key.text()) {
-            errors.push(key.invalid("exists in both matchLabelKeys and labelSelector"));
-        }
     }
 }

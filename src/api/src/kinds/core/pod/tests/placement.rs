@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use super::check;
+use super::{check, lay, pod, pods};
 
 #[test]
 fn nodes() {
@@ -126,4 +126,34 @@ fn names_gates_and_classes() {
             &["spec.nodeSelector: Invalid value: \"-\": a valid label must be…"],
         ),
     ]);
+}
+
+#[test]
+fn keys_of_own_labels_become_part_of_the_selectors() {
+    let term = json!({"topologyKey": "z", "labelSelector": {"matchLabels": {"app": "web"}},
+        "matchLabelKeys": ["rev", "none"], "mismatchLabelKeys": ["team"]});
+    let constraint = json!({"maxSkew": 1, "topologyKey": "z", "whenUnsatisfiable": "DoNotSchedule",
+        "labelSelector": {}, "matchLabelKeys": ["rev"]});
+    let mut pod = pod();
+    let said = json!({"affinity": {
+        "podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]},
+        "podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 1, "podAffinityTerm": term}]}},
+        "topologySpreadConstraints": [constraint, {"topologyKey": "y", "matchLabelKeys": ["rev"]}]});
+    lay(&mut pod["spec"], &said);
+    pod["metadata"]["labels"] = json!({"rev": "2", "team": "till"});
+    (super::super::STRATEGY.prepare_create)(&mut pod);
+    let own =
+        |key: &str, operator: &str, value: &str| json!({"key": key, "operator": operator, "values": [value]});
+    let affinity = &pod["spec"]["affinity"];
+    let near = &affinity["podAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"][0]["labelSelector"];
+    let away =
+        &affinity["podAntiAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"][0]["podAffinityTerm"];
+    let expressions = json!([own("rev", "In", "2"), own("team", "NotIn", "till")]);
+    assert_eq!(near, &json!({"matchLabels": {"app": "web"}, "matchExpressions": expressions}));
+    assert_eq!(away["labelSelector"], *near);
+    let spread = &pod["spec"]["topologySpreadConstraints"];
+    assert_eq!(spread[0]["labelSelector"], json!({"matchExpressions": [own("rev", "In", "2")]}));
+    assert_eq!(spread[1].get("labelSelector"), None, "no selector selects nothing");
+    let errors = pods().validate_create(&pod);
+    assert!(!errors.iter().any(|error| error.detail.contains("LabelKeys and")), "{errors:?}");
 }

@@ -34,7 +34,8 @@ pub(super) struct Goal {
     rolling: bool,
     /// So many, from the first on, stay with the template before.
     partition: i32,
-    max_unavailable: Option<usize>,
+    /// So many pods may be missing while others are updated.
+    max_unavailable: usize,
     min_ready_seconds: i32,
     update_revision: String,
     now: Timestamp,
@@ -44,16 +45,18 @@ impl Goal {
     pub(super) fn of(set: &StatefulSet, update_revision: &str, now: Timestamp) -> Self {
         let strategy = set.spec.update_strategy.as_ref();
         let rolling = strategy.and_then(|strategy| strategy.rolling_update.as_ref());
-        let max_unavailable = rolling.and_then(|rolling| rolling.max_unavailable.as_ref()).map(|amount| {
-            let amount = resolve(amount, identity::replicas(set), Round::Down).max(1);
-            usize::try_from(amount).unwrap_or(1)
-        });
+        let max_unavailable = rolling.and_then(|rolling| rolling.max_unavailable.as_ref());
+        let max_unavailable =
+            max_unavailable.map(|amount| resolve(amount, identity::replicas(set), Round::Down));
         Self {
             first: identity::first(set),
             ordered: set.spec.pod_management_policy.as_deref() != Some("Parallel"),
             rolling: strategy.and_then(|strategy| strategy.type_.as_deref()) != Some("OnDelete"),
             partition: rolling.and_then(|rolling| rolling.partition).unwrap_or_default(),
-            max_unavailable,
+            max_unavailable: max_unavailable
+                .and_then(|amount| usize::try_from(amount).ok())
+                .unwrap_or(1)
+                .max(1),
             min_ready_seconds: set.spec.min_ready_seconds.unwrap_or_default(),
             update_revision: update_revision.into(),
             now,
@@ -142,26 +145,15 @@ fn shrink(goal: &Goal, ranks: &Ranks, actions: &mut Vec<Action>) -> bool {
     false
 }
 
-/// Deletes pods of older templates, from the highest on, as long as enough others work.
+/// Deletes pods of older templates, from the highest on, as long as enough others work. A broken pod of an older template is
+/// not waited for: it is the update that may heal it.
 fn update(goal: &Goal, ranks: &Ranks) -> Vec<Action> {
+    let is_target = |pod: &&Arc<Pod>| goal.is_old(pod) && pod.metadata.deletion_timestamp.is_none();
+    let fine = ranks.staying.values().filter(|pod| goal.is_healthy(pod) || is_target(pod)).count();
+    let unavailable = usize::try_from(ranks.wanted).unwrap_or_default().saturating_sub(fine);
+    let budget = goal.max_unavailable.saturating_sub(unavailable);
     let candidates = ranks.staying.range(goal.partitioned()..).rev().map(|(_, pod)| pod);
-    let is_target = |pod: &Arc<Pod>| goal.is_old(pod) && pod.metadata.deletion_timestamp.is_none();
-    if let Some(most) = goal.max_unavailable {
-        let healthy = ranks.staying.values().filter(|pod| goal.is_healthy(pod)).count();
-        let unavailable = usize::try_from(ranks.wanted).unwrap_or_default().saturating_sub(healthy);
-        let budget = most.saturating_sub(unavailable);
-        let targets = candidates.filter(|pod| is_target(pod)).take(budget);
-        return targets.cloned().map(Action::Update).collect();
-    }
-    for pod in candidates {
-        if is_target(pod) {
-            return vec![Action::Update(pod.clone())];
-        }
-        if !goal.is_healthy(pod) {
-            return Vec::new();
-        }
-    }
-    Vec::new()
+    candidates.filter(is_target).take(budget).cloned().map(Action::Update).collect()
 }
 
 #[cfg(test)]
@@ -175,7 +167,7 @@ mod tests {
             ordered: true,
             rolling: true,
             partition: 0,
-            max_unavailable: None,
+            max_unavailable: 1,
             min_ready_seconds: 0,
             update_revision: "new".into(),
             now: Timestamp::UNIX_EPOCH,
@@ -201,7 +193,7 @@ mod tests {
     #[test]
     fn any_number_may_be_asked_for() {
         let ranks = Ranks { wanted: i32::MAX, ..Ranks::default() };
-        let goal = Goal { first: 7, ordered: false, max_unavailable: Some(1), ..goal() };
+        let goal = Goal { first: 7, ordered: false, ..goal() };
         assert_eq!(super::next(&goal, &ranks).len(), MOST_AT_ONCE);
     }
 
@@ -244,8 +236,13 @@ mod tests {
         assert_eq!(names(next(&goal(), &done, &[])), ["a-1"]);
         let partition = Goal { partition: 2, ..goal() };
         assert_eq!(next(&partition, &done, &[]), []);
-        let several = Goal { max_unavailable: Some(2), ..goal() };
+        let several = Goal { max_unavailable: 2, ..goal() };
         assert_eq!(names(next(&several, &slots, &[])), ["a-2", "a-1"]);
+        let broken = [slots[0].clone(), slot("a-1", "old", false), slot("a-2", "old", false)];
+        let parallel = Goal { ordered: false, ..goal() };
+        assert_eq!(names(next(&parallel, &broken, &[])), ["a-2"], "what is broken already is not waited for");
+        let begun = [slots[0].clone(), slot("a-1", "old", false), slot("a-2", "new", false)];
+        assert_eq!(next(&parallel, &begun, &[]), [], "what was updated is");
         let manual = Goal { rolling: false, ..goal() };
         assert_eq!(next(&manual, &slots, &[]), []);
     }

@@ -74,7 +74,7 @@ pub(super) fn stateful_set(object: &mut Value) {
     if let Some(strategy) = spec.get_mut("updateStrategy") {
         default_zero_to(strategy, "type", "RollingUpdate");
         if text(strategy, "type") == "RollingUpdate" {
-            rolling(strategy, &[("partition", 0.into())]);
+            rolling(strategy, &[("partition", 0.into()), ("maxUnavailable", 1.into())]);
         }
     }
     default_to(spec, "persistentVolumeClaimRetentionPolicy", json!({}));
@@ -144,7 +144,7 @@ mod tests {
         stateful_set(&mut object);
         assert_eq!(
             object["spec"]["updateStrategy"],
-            json!({"type": "RollingUpdate", "rollingUpdate": {"partition": 0}})
+            json!({"type": "RollingUpdate", "rollingUpdate": {"partition": 0, "maxUnavailable": 1}})
         );
         assert_eq!(object["spec"]["volumeClaimTemplates"][0]["spec"]["volumeMode"], "Filesystem");
     }

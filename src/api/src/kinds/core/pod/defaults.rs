@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::super::volume::plugin;
 use super::resources::{is_for_pods, quantity_of, round_up, together};
 use crate::value::{at, default_to, default_zero_to, flag, items_mut, list, object, replace, text};
 
@@ -142,9 +143,10 @@ fn volume(volume: &mut Value) {
             defaults(source);
         }
     }
+    plugin::defaults(volume);
 }
 
-/// Defaults of each volume source that has any.
+/// Defaults of the sources that pods alone have.
 type SourceDefaults = (&'static str, fn(&mut Value));
 const SOURCES: &[SourceDefaults] = &[
     ("secret", |source| default_to(source, "defaultMode", FILE_MODE)),
@@ -154,23 +156,6 @@ const SOURCES: &[SourceDefaults] = &[
         items_mut(source, "items").for_each(field_reference);
     }),
     ("projected", projected),
-    ("hostPath", |source| default_to(source, "type", "")),
-    ("iscsi", |source| default_zero_to(source, "iscsiInterface", "default")),
-    ("rbd", |source| {
-        default_zero_to(source, "pool", "rbd");
-        default_zero_to(source, "user", "admin");
-        default_zero_to(source, "keyring", "/etc/ceph/keyring");
-    }),
-    ("scaleIO", |source| {
-        default_zero_to(source, "storageMode", "ThinProvisioned");
-        default_zero_to(source, "fsType", "xfs");
-    }),
-    ("azureDisk", |source| {
-        default_to(source, "cachingMode", "ReadWrite");
-        default_to(source, "kind", "Shared");
-        default_to(source, "fsType", "ext4");
-        default_to(source, "readOnly", false);
-    }),
     ("image", |source| {
         let policy = pull_policy(text(source, "reference"));
         default_zero_to(source, "pullPolicy", policy);

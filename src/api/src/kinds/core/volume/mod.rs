@@ -2,6 +2,7 @@
 
 mod claim;
 mod persistent;
+pub(super) mod plugin;
 mod source;
 mod table;
 

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::super::super::apps::rules::immutable;
 use super::super::pod::{node_selector, quantity_of, round_up};
+use super::plugin;
 use super::source::{self, SOURCES};
 use super::{CLASS_ANNOTATION, access_modes, fraction, old_annotation, positive};
 use crate::field::{Errors, Node};
@@ -19,7 +20,7 @@ pub(super) fn defaults(volume: &mut Value) {
     if let Some(capacity) = spec.get_mut("capacity") {
         round_up(capacity);
     }
-    source::defaults(spec);
+    plugin::defaults(spec);
 }
 
 /// A volume waits from the moment it is made.

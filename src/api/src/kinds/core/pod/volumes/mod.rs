@@ -1,7 +1,6 @@
 //! Volumes: their names and where their files come from.
 
 mod mounts;
-mod plugins;
 mod projected;
 mod sources;
 
@@ -9,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use super::super::volume::plugin;
 use super::spec::Owner;
 use crate::field::{Errors, Node};
 use crate::names;
@@ -82,13 +82,7 @@ pub(super) fn descending_path(path: &Node<'_, '_>, errors: &mut Errors) {
     if path.text().starts_with('/') {
         errors.push(path.invalid("must be a relative path"));
     }
-    no_backsteps(path, errors);
-}
-
-fn no_backsteps(path: &Node<'_, '_>, errors: &mut Errors) {
-    if path.text().split('/').any(|part| part == "..") {
-        errors.push(path.invalid("must not contain '..'"));
-    }
+    plugin::no_backsteps(path, errors);
 }
 
 /// A path in a volume whose names that start with `..` are its own.

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::super::spec::one_of;
 use super::{Volumes, descending_path};
 use crate::field::{Errors, Node};
 use crate::value::{list, text};
@@ -104,7 +103,7 @@ fn propagation(mount: &Node<'_, '_>, mounts: &Node<'_, '_>, container: &Node<'_,
     if !propagation.is_set() {
         return;
     }
-    one_of(&propagation, &["Bidirectional", "HostToContainer", "None"], errors);
+    propagation.only_among(&["Bidirectional", "HostToContainer", "None"], errors);
     if propagation.text() == "Bidirectional" && !container.at("securityContext.privileged").flag() {
         errors.push(
             propagation

@@ -1,10 +1,11 @@
 //! The sources of volumes, each with its rules. The order is upstream's: of several sources the first one counts.
 
 use super::super::env::{field_reference, resource_reference};
-use super::super::spec::{Owner, choice, one_of};
-use super::{descending_path, items, local_path, mode, no_backsteps, plugins, projected};
+use super::super::spec::Owner;
+use super::{descending_path, items, local_path, mode, projected};
 use crate::field::{Errors, Node};
-use crate::kinds::core::volume::claim_spec;
+use crate::kinds::core::volume::{claim_spec, plugin};
+use crate::kinds::storage::driver_name;
 use crate::metadata::{validate_annotations, validate_labels};
 use crate::names;
 
@@ -29,33 +30,33 @@ const fn source(field: &'static str, rules: Rules) -> Source {
 
 static SOURCES: [Source; 30] = [
     source("emptyDir", Rules::By(empty_dir)),
-    source("hostPath", Rules::By(host_path)),
+    source("hostPath", Rules::By(plugin::host_path)),
     source("gitRepo", Rules::By(git_repo)),
     Source {
         shown: "persistentDisk",
-        ..source("gcePersistentDisk", Rules::By(|disk, errors| plugins::disk(disk, "pdName", errors)))
+        ..source("gcePersistentDisk", Rules::By(|disk, errors| plugin::disk(disk, "pdName", errors)))
     },
-    source("awsElasticBlockStore", Rules::By(|disk, errors| plugins::disk(disk, "volumeID", errors))),
+    source("awsElasticBlockStore", Rules::By(|disk, errors| plugin::disk(disk, "volumeID", errors))),
     source("secret", Rules::By(|source, errors| files(source, "secretName", errors))),
-    source("nfs", Rules::By(nfs)),
-    source("iscsi", Rules::By(plugins::iscsi)),
+    source("nfs", Rules::By(plugin::nfs)),
+    source("iscsi", Rules::By(iscsi)),
     source("glusterfs", Rules::Needs(&["endpoints", "path"])),
-    source("flocker", Rules::By(plugins::flocker)),
+    source("flocker", Rules::By(plugin::flocker)),
     source("persistentVolumeClaim", Rules::Needs(&["claimName"])),
     source("rbd", Rules::Needs(&["monitors", "image"])),
-    source("cinder", Rules::By(plugins::cinder)),
+    source("cinder", Rules::By(cinder)),
     Source { refused: "cephFS", ..source("cephfs", Rules::Needs(&["monitors"])) },
-    source("quobyte", Rules::By(plugins::quobyte)),
+    source("quobyte", Rules::By(plugin::quobyte)),
     Source { refused: "downwarAPI", ..source("downwardAPI", Rules::By(downward)) },
-    source("fc", Rules::By(plugins::fibre_channel)),
-    source("flexVolume", Rules::By(plugins::flex)),
+    source("fc", Rules::By(plugin::fibre_channel)),
+    source("flexVolume", Rules::By(plugin::flex)),
     source("configMap", Rules::By(|source, errors| files(source, "name", errors))),
     source("azureFile", Rules::Needs(&["secretName", "shareName"])),
     source("vsphereVolume", Rules::Needs(&["volumePath"])),
     source("photonPersistentDisk", Rules::Needs(&["pdID"])),
     source("portworxVolume", Rules::Needs(&["volumeID"])),
-    source("azureDisk", Rules::By(plugins::azure_disk)),
-    source("storageos", Rules::By(plugins::storage_os)),
+    source("azureDisk", Rules::By(plugin::azure_disk)),
+    source("storageos", Rules::By(storage_os)),
     source("projected", Rules::By(projected::validate)),
     source("scaleIO", Rules::Needs(&["gateway", "system", "volumeName"])),
     source("csi", Rules::By(csi)),
@@ -63,7 +64,7 @@ static SOURCES: [Source; 30] = [
     source(
         "image",
         Rules::By(|image, errors| {
-            choice(&image.at("pullPolicy"), &["Always", "IfNotPresent", "Never"], errors);
+            image.at("pullPolicy").must_be_among(&["Always", "IfNotPresent", "Never"], errors);
         }),
     ),
 ];
@@ -94,7 +95,7 @@ fn only(volume: &Node<'_, '_>, source: &Source, owner: Owner<'_>, errors: &mut E
         Rules::By(rules) => rules(&shown, errors),
     }
     match (source.field, owner) {
-        ("iscsi", _) => plugins::initiator_fits(volume, errors),
+        ("iscsi", _) => interface_fits(volume, errors),
         ("ephemeral", Owner::Pod(pod)) => claim_name(&volume.at("name"), pod, errors),
         _ => {}
     }
@@ -118,16 +119,32 @@ fn empty_dir(source: &Node<'_, '_>, errors: &mut Errors) {
     }
 }
 
-const HOST_PATH_TYPES: &[&str] =
-    &["", "BlockDevice", "CharDevice", "Directory", "DirectoryOrCreate", "File", "FileOrCreate", "Socket"];
-
-fn host_path(source: &Node<'_, '_>, errors: &mut Errors) {
-    let path = source.at("path");
-    if path.text().is_empty() {
-        return errors.push(path.required(""));
+fn iscsi(source: &Node<'_, '_>, errors: &mut Errors) {
+    source.at("targetPortal").require(errors);
+    let target = source.at("iqn");
+    if target.must_be_set(errors) {
+        plugin::iscsi_name(&target, errors);
     }
-    no_backsteps(&path, errors);
-    one_of(&source.at("type"), HOST_PATH_TYPES, errors);
+    plugin::iscsi_disk(source, errors);
+    plugin::iscsi_initiator(source, errors);
+}
+
+/// With an initiator of its own, the session is named after the volume and the portal.
+fn interface_fits(volume: &Node<'_, '_>, errors: &mut Errors) {
+    let name = volume.at("name");
+    if let Err(sentence) = plugin::iscsi_interface_fits(&volume.at("iscsi"), name.text()) {
+        errors.push(name.invalid_as(name.text(), sentence));
+    }
+}
+
+fn cinder(source: &Node<'_, '_>, errors: &mut Errors) {
+    source.at("volumeID").require(errors);
+    plugin::secret(source, &["name"], errors);
+}
+
+fn storage_os(source: &Node<'_, '_>, errors: &mut Errors) {
+    plugin::storage_os(source, errors);
+    plugin::secret(source, &["name"], errors);
 }
 
 fn git_repo(source: &Node<'_, '_>, errors: &mut Errors) {
@@ -139,15 +156,6 @@ fn files(source: &Node<'_, '_>, name: &str, errors: &mut Errors) {
     source.at(name).require(errors);
     mode(&source.at("defaultMode"), errors);
     items(&source.at("items"), errors);
-}
-
-fn nfs(source: &Node<'_, '_>, errors: &mut Errors) {
-    let path = source.at("path");
-    source.at("server").require(errors);
-    path.require(errors);
-    if !path.text().starts_with('/') {
-        errors.push(path.invalid_as(path.text(), "must be an absolute path"));
-    }
 }
 
 /// Fields of the pod that a downward-API file may show.
@@ -180,16 +188,8 @@ pub(super) fn downward_file(file: &Node<'_, '_>, errors: &mut Errors) {
     mode(&file.at("mode"), errors);
 }
 
-const DRIVER_MAX: usize = 63;
-
 fn csi(source: &Node<'_, '_>, errors: &mut Errors) {
-    let driver = source.at("driver");
-    driver.require(errors);
-    if driver.text().len() > DRIVER_MAX {
-        errors.push(driver.too_long(DRIVER_MAX));
-    }
-    let problems = names::subdomain(&driver.text().to_lowercase());
-    errors.extend(problems.into_iter().map(|problem| driver.invalid_as(driver.text(), problem)));
+    driver_name(&source.at("driver"), errors);
     let secret = source.at("nodePublishSecretRef");
     if secret.is_set() {
         let name = secret.at("name");

@@ -1,9 +1,28 @@
 //! The checks that most rules are made of. Each says what is wrong with one field, in upstream's words.
 
 use super::{Errors, Node};
-use crate::names::Problems;
+use crate::names::{self, Problems};
 
 impl Node<'_, '_> {
+    /// Holds the string here against a rule for names; an absent one counts as empty.
+    pub fn check(&self, rule: fn(&str) -> Problems, errors: &mut Errors) {
+        self.complain(rule(self.text()), errors);
+    }
+
+    /// [`Node::check`] for names that may be left out.
+    pub fn check_given(&self, rule: fn(&str) -> Problems, errors: &mut Errors) {
+        if !self.text().is_empty() {
+            self.check(rule, errors);
+        }
+    }
+
+    /// Asks for a string or a list that is not empty.
+    pub fn require(&self, errors: &mut Errors) {
+        if self.is_zero() {
+            errors.push(self.required(""));
+        }
+    }
+
     /// One error for each sentence about the text that stands here.
     pub fn complain(&self, problems: Problems, errors: &mut Errors) {
         errors.extend(problems.into_iter().map(|problem| self.invalid_as(self.text(), problem)));
@@ -39,10 +58,33 @@ impl Node<'_, '_> {
         }
     }
 
+    /// One of `words`, where nothing at all is no word either.
+    pub fn only_among(&self, words: &[&str], errors: &mut Errors) {
+        if !words.contains(&self.text()) {
+            errors.push(self.unsupported(words));
+        }
+    }
+
     /// One of `words`, or nothing at all.
     pub fn may_be_among(&self, words: &[&str], errors: &mut Errors) {
         if self.is_set() && !words.contains(&self.text()) {
             errors.push(self.unsupported(words));
+        }
+    }
+
+    /// `acme.io/foo`
+    pub fn must_be_domain_and_path(&self, errors: &mut Errors) {
+        if !self.must_be_set(errors) {
+            return;
+        }
+        match self.text().split_once('/') {
+            Some((domain, path)) if !domain.is_empty() && !path.is_empty() => {
+                let problems = names::subdomain(domain).into_iter().map(|problem| (domain, problem));
+                let problems =
+                    problems.chain(names::http_path(path).into_iter().map(|problem| (path, problem)));
+                errors.extend(problems.map(|(part, problem)| self.invalid_as(part, problem)));
+            }
+            _ => errors.push(self.invalid("must be a domain-prefixed path (such as \"acme.io/foo\")")),
         }
     }
 
@@ -61,7 +103,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::names;
 
     #[test]
     fn each_check_says_what_is_wrong() {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::{Errors, FieldError, Reason};
+use super::{FieldError, Reason};
 use crate::value::at;
 
 /// `spec.containers[0].env`: a chain of steps on the stack.
@@ -129,25 +129,6 @@ impl<'v, 'p> Node<'v, 'p> {
     /// Null, "", [], {}, 0 or false.
     pub fn is_zero(&self) -> bool {
         crate::value::is_zero(self.value)
-    }
-
-    /// Holds the string here against a rule for names; an absent one counts as empty.
-    pub fn check(&self, rule: fn(&str) -> Vec<String>, errors: &mut Errors) {
-        errors.extend(rule(self.text()).into_iter().map(|problem| self.invalid_as(self.text(), problem)));
-    }
-
-    /// [`Node::check`] for names that may be left out.
-    pub fn check_given(&self, rule: fn(&str) -> Vec<String>, errors: &mut Errors) {
-        if !self.text().is_empty() {
-            self.check(rule, errors);
-        }
-    }
-
-    /// Asks for a string or a list that is not empty.
-    pub fn require(&self, errors: &mut Errors) {
-        if self.is_zero() {
-            errors.push(self.required(""));
-        }
     }
 
     pub fn required(&self, detail: impl Into<String>) -> FieldError {

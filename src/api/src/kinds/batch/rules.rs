@@ -106,22 +106,8 @@ fn job_spec(spec: &Node<'_, '_>, errors: &mut Errors) {
     restarts(spec, errors);
 }
 
-/// `acme.io/foo`
 fn manager_name(manager: &Node<'_, '_>, errors: &mut Errors) {
-    let allowed = |letter: char| letter.is_ascii_alphanumeric() || "/-._~%!$&'()*+,;=:".contains(letter);
-    match manager.text().split_once('/') {
-        _ if manager.text().is_empty() => errors.push(manager.required("")),
-        Some((domain, path)) if !domain.is_empty() && !path.is_empty() => {
-            errors.extend(
-                names::subdomain(domain).into_iter().map(|problem| manager.invalid_as(domain, problem)),
-            );
-            if !path.chars().all(allowed) {
-                let detail = "Invalid path (regex used for validation is '[A-Za-z0-9/\\-._~%!$&'()*+,;=:]+')";
-                errors.push(manager.invalid_as(path, detail));
-            }
-        }
-        _ => errors.push(manager.invalid("must be a domain-prefixed path (such as \"acme.io/foo\")")),
-    }
+    manager.must_be_domain_and_path(errors);
     if manager.text().len() > MANAGER_MAX {
         errors.push(manager.too_long(MANAGER_MAX));
     }

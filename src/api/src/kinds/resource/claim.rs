@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::super::core::pod::is_extended;
 use super::names_of::{Requests, fully_qualified, named, raw_object, slice};
 use crate::field::{Errors, Node};
 use crate::kinds::storage::driver_name;
@@ -22,12 +23,6 @@ pub(super) fn class(class: &Node<'_, '_>, errors: &mut Errors) {
     if extended.is_set() && !is_extended(extended.text()) {
         errors.push(extended.invalid("must be a valid extended resource name"));
     }
-}
-
-fn is_extended(name: &str) -> bool {
-    let native =
-        !name.contains('/') || name.split('/').next().is_some_and(|domain| domain.ends_with("kubernetes.io"));
-    !native && !name.starts_with("requests.") && names::qualified_name(&format!("requests.{name}")).is_empty()
 }
 
 pub(super) fn template(template: &Node<'_, '_>, errors: &mut Errors) {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::spec::{Around, Owner, choice, one_of};
+use super::spec::{Around, Owner};
 use super::{env, probes, resources, security};
 use crate::field::{Errors, Node};
 use crate::names;
@@ -111,12 +111,12 @@ fn common<'v>(container: &Node<'v, '_>, around: &Around<'v>, errors: &mut Errors
         _ => name.check(names::dns_label, errors),
     }
     container.at("image").require(errors);
-    choice(&container.at("terminationMessagePolicy"), &["File", "FallbackToLogsOnError"], errors);
+    container.at("terminationMessagePolicy").must_be_among(&["File", "FallbackToLogsOnError"], errors);
     ports(&container.at("ports"), errors);
     env::validate(container, &around.volumes, errors);
     around.volumes.mounts(container, errors);
     around.volumes.devices(container, errors);
-    choice(&container.at("imagePullPolicy"), &["Always", "IfNotPresent", "Never"], errors);
+    container.at("imagePullPolicy").must_be_among(&["Always", "IfNotPresent", "Never"], errors);
     resources::of_container(&container.at("resources"), &around.claims, errors);
     resize(&container.at("resizePolicy"), around.restart_policy, errors);
     security::container(&container.at("securityContext"), around.host_users, errors);
@@ -142,7 +142,7 @@ const EXIT_CODES_MAX: usize = 255;
 fn restart(container: &Node<'_, '_>, errors: &mut Errors) {
     let (policy, rules) = (container.at("restartPolicy"), container.at("restartPolicyRules"));
     if policy.is_set() {
-        one_of(&policy, &["Always", "Never", "OnFailure"], errors);
+        policy.only_among(&["Always", "Never", "OnFailure"], errors);
     } else if !rules.list().is_empty() {
         errors.push(policy.required("must specify restartPolicy when restart rules are used"));
     }
@@ -150,13 +150,13 @@ fn restart(container: &Node<'_, '_>, errors: &mut Errors) {
         errors.push(rules.too_many(rules.list().len(), RESTART_RULES_MAX));
     }
     for rule in rules.items() {
-        one_of(&rule.at("action"), &["Restart"], errors);
+        rule.at("action").only_among(&["Restart"], errors);
         let codes = rule.at("exitCodes");
         if !codes.is_set() {
             errors.push(codes.required("must be specified"));
             continue;
         }
-        one_of(&codes.at("operator"), &["In", "NotIn"], errors);
+        codes.at("operator").only_among(&["In", "NotIn"], errors);
         let count = codes.at("values").list().len();
         if count > EXIT_CODES_MAX {
             errors.push(codes.at("values").too_many(count, EXIT_CODES_MAX));
@@ -177,7 +177,7 @@ fn ports(ports: &Node<'_, '_>, errors: &mut Errors) {
         }
         number(&port.at("containerPort"), true, errors);
         number(&port.at("hostPort"), false, errors);
-        choice(&port.at("protocol"), &["SCTP", "TCP", "UDP"], errors);
+        port.at("protocol").must_be_among(&["SCTP", "TCP", "UDP"], errors);
     }
 }
 
@@ -225,8 +225,8 @@ fn resize(policies: &Node<'_, '_>, restart_policy: &str, errors: &mut Errors) {
         if !seen.insert(resource.text()) {
             errors.push(policy.duplicate_as(resource.text()));
         }
-        choice(&resource.named(policies.path), &["cpu", "memory"], errors);
-        choice(&restart.named(policies.path), &["NotRequired", "RestartContainer"], errors);
+        resource.named(policies.path).must_be_among(&["cpu", "memory"], errors);
+        restart.named(policies.path).must_be_among(&["NotRequired", "RestartContainer"], errors);
         if restart_policy == "Never" && restart.text() != "NotRequired" {
             let detail = "must be 'NotRequired' when `restartPolicy` is 'Never'";
             errors.push(policies.invalid_as(restart.text(), detail));

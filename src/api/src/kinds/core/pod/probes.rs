@@ -1,6 +1,5 @@
 //! Probes and life-cycle hooks.
 
-use super::spec::one_of;
 use crate::field::{Errors, Node};
 use crate::names;
 
@@ -70,7 +69,7 @@ fn handler(owner: &Node<'_, '_>, kinds: &[&str], grace: Option<i64>, errors: &mu
 fn http_get(action: &Node<'_, '_>, errors: &mut Errors) {
     action.at("path").require(errors);
     port(&action.at("port"), errors);
-    one_of(&action.at("scheme"), &["HTTP", "HTTPS"], errors);
+    action.at("scheme").only_among(&["HTTP", "HTTPS"], errors);
     let headers = action.at("httpHeaders");
     for header in headers.items() {
         header.at("name").named(headers.path).check(names::header_name, errors);

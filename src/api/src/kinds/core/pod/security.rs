@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::os;
-use super::spec::{one_of, optional};
+
 use super::volumes::descending_path;
 use crate::field::{Errors, Node};
 use crate::names;
@@ -22,12 +22,12 @@ pub(super) fn pod(spec: &Node<'_, '_>, errors: &mut Errors) {
         errors.push(context.at("shareProcessNamespace").invalid_as(true, detail));
     }
     sysctls(spec, &context.at("sysctls"), errors);
-    optional(&context.at("fsGroupChangePolicy"), &["Always", "OnRootMismatch"], errors);
+    context.at("fsGroupChangePolicy").may_be_among(&["Always", "OnRootMismatch"], errors);
     seccomp(&context.at("seccompProfile"), errors);
     os::windows_options(&context.at("windowsOptions"), errors);
     app_armor(&context.at("appArmorProfile"), errors);
-    optional(&context.at("supplementalGroupsPolicy"), &["Merge", "Strict"], errors);
-    optional(&context.at("seLinuxChangePolicy"), &["MountOption", "Recursive"], errors);
+    context.at("supplementalGroupsPolicy").may_be_among(&["Merge", "Strict"], errors);
+    context.at("seLinuxChangePolicy").may_be_among(&["MountOption", "Recursive"], errors);
 }
 
 pub(super) fn container(context: &Node<'_, '_>, host_users: bool, errors: &mut Errors) {
@@ -35,7 +35,7 @@ pub(super) fn container(context: &Node<'_, '_>, host_users: bool, errors: &mut E
     id(&context.at("runAsGroup"), errors);
     let mount = context.at("procMount");
     if mount.is_set() {
-        one_of(&mount, &["Default", "Unmasked"], errors);
+        mount.only_among(&["Default", "Unmasked"], errors);
         if host_users && mount.text() == "Unmasked" {
             errors.push(mount.invalid("`hostUsers` must be false to use `Unmasked`"));
         }
@@ -73,7 +73,7 @@ fn seccomp(profile: &Node<'_, '_>, errors: &mut Errors) {
     let (kind, path) = (profile.at("type"), profile.at("localhostProfile"));
     match kind.text() {
         "" => errors.push(kind.required("type is required when seccompProfile is set")),
-        _ => one_of(&kind, PROFILES, errors),
+        _ => kind.only_among(PROFILES, errors),
     }
     match (kind.text() == "Localhost", path.is_set()) {
         (true, false) => errors.push(path.required("must be set when seccomp type is Localhost")),

@@ -48,8 +48,8 @@ pub(super) fn validate<'v>(spec: &Node<'v, '_>, owner: Owner<'v>, errors: &mut E
     containers::validate(spec, &around, errors);
     resources::of_pod(spec, errors);
     containers::host_network(spec, owner, errors);
-    choice(&spec.at("restartPolicy"), &["Always", "OnFailure", "Never"], errors);
-    choice(&spec.at("dnsPolicy"), DNS_POLICIES, errors);
+    spec.at("restartPolicy").must_be_among(&["Always", "OnFailure", "Never"], errors);
+    spec.at("dnsPolicy").must_be_among(DNS_POLICIES, errors);
     validate_labels(&spec.at("nodeSelector"), errors);
     security::pod(spec, errors);
     placement::affinity(&spec.at("affinity"), errors);
@@ -65,28 +65,6 @@ pub(super) fn validate<'v>(spec: &Node<'v, '_>, owner: Owner<'v>, errors: &mut E
     classes(spec, errors);
     resources::overhead(&spec.at("overhead"), errors);
     os::validate(spec, errors);
-}
-
-/// A field that must hold one of the given words.
-pub(super) fn choice(field: &Node<'_, '_>, words: &[&str], errors: &mut Errors) {
-    match field.text() {
-        "" => errors.push(field.required("")),
-        _ => one_of(field, words, errors),
-    }
-}
-
-/// A field that holds one of the given words, where nothing at all is no word either.
-pub(super) fn one_of(field: &Node<'_, '_>, words: &[&str], errors: &mut Errors) {
-    if !words.contains(&field.text()) {
-        errors.push(field.unsupported(words));
-    }
-}
-
-/// [`one_of`] for fields that may be left out.
-pub(super) fn optional(field: &Node<'_, '_>, words: &[&str], errors: &mut Errors) {
-    if field.is_set() {
-        one_of(field, words, errors);
-    }
 }
 
 /// Users of its own do not go with the host's other namespaces.
@@ -137,7 +115,7 @@ fn classes(spec: &Node<'_, '_>, errors: &mut Errors) {
     }
     let preemption = spec.at("preemptionPolicy");
     if preemption.is_set() {
-        choice(&preemption, &["PreemptLowerPriority", "Never"], errors);
+        preemption.must_be_among(&["PreemptLowerPriority", "Never"], errors);
     }
 }
 

@@ -9,7 +9,6 @@ use super::annotations;
 use super::containers::is_sidecar;
 use super::dns::address;
 use super::security::id;
-use super::spec::one_of;
 use crate::field::{Errors, Node};
 use crate::names;
 use crate::value::{at, int, list, replace, text};
@@ -205,7 +204,7 @@ fn devices(statuses: &Node<'_, '_>, container: Option<&Value>, errors: &mut Erro
         }
         let mut seen = BTreeSet::new();
         for device in status.at("resources").items() {
-            one_of(&device.at("health"), &["Healthy", "Unhealthy", "Unknown"], errors);
+            device.at("health").only_among(&["Healthy", "Unhealthy", "Unknown"], errors);
             let id = device.at("resourceID");
             if !seen.insert(id.text()) {
                 errors.push(id.duplicate());

@@ -17,6 +17,7 @@ pub(super) static KINDS: &[Kind] = &[Kind {
         validate,
         validate_update: |new, old, errors| immutable(&new.at("handler"), at(old, "handler"), errors),
         unconditional_update: false,
+        create_on_update: true,
         ..Strategy::PLAIN
     },
     table: &TABLE,

@@ -3,8 +3,12 @@
 //! A chain of small rules, each in a module of its own, in upstream's order. All that change an object run before it is
 //! prepared and checked by the rules of its kind; all that only judge it run after. Each looks at the attempt first and
 //! passes what it is not about.
+//!
+//! Of upstream's defaults those are not here yet that hold what is made against policies of the namespace (PodSecurity,
+//! ResourceQuota), and those that ask others (webhooks, admission policies).
 
 mod certificates;
+mod claim_growth;
 mod default_class;
 mod default_toleration;
 mod escalation;
@@ -48,6 +52,7 @@ type Judge = fn(&Attempt<'_>, &Value) -> Result<Warnings, Status>;
 type Warnings = Vec<String>;
 
 const CHANGES: &[Change] = &[
+    namespace::change,
     limit_ranger::change,
     service_account::change,
     taint_nodes::change,
@@ -66,6 +71,7 @@ const JUDGES: &[Judge] = &[
     service_account::judge,
     node_restriction::judge,
     priority::judge,
+    claim_growth::judge,
     runtime_class::judge,
     certificates::judge,
     escalation::judge,
@@ -74,6 +80,12 @@ const JUDGES: &[Judge] = &[
 impl Attempt<'_> {
     pub(crate) fn change(&self, object: &mut Value) -> Result<(), Status> {
         CHANGES.iter().try_for_each(|change| change(self, object))
+    }
+
+    /// [`Attempt::judge`] of what is asked below an object: there is nothing to change about a question.
+    pub(crate) fn judge_question(&self, sent: &Value) -> Result<Warnings, Status> {
+        namespace::takes(self, sent)?;
+        self.judge(sent)
     }
 
     /// What the client should be warned of, if the object may be.

@@ -23,21 +23,21 @@ struct Deletion {
     deletion_timestamp: Option<IgnoredAny>,
 }
 
+/// Changes nothing, but comes before all that looks for something in the namespace.
+pub(super) fn change(attempt: &Attempt<'_>, object: &mut Value) -> Result<(), Status> {
+    takes(attempt, object)
+}
+
 pub(super) fn judge(attempt: &Attempt<'_>, object: &Value) -> Result<Warnings, Status> {
-    match attempt.operation {
-        Operation::Create => takes(attempt, object)?,
-        Operation::Delete if attempt.is_of("", "Namespace") => {
-            if IMMORTAL.contains(&text(object, "metadata.name")) {
-                return Err(attempt.forbidden(object, "this namespace may not be deleted"));
-            }
-        }
-        Operation::Update(_) | Operation::Delete => {}
+    let deletes = matches!(attempt.operation, Operation::Delete) && attempt.is_of("", "Namespace");
+    if deletes && IMMORTAL.contains(&text(object, "metadata.name")) {
+        return Err(attempt.forbidden(object, "this namespace may not be deleted"));
     }
     Ok(Warnings::new())
 }
 
-fn takes(attempt: &Attempt<'_>, object: &Value) -> Result<(), Status> {
-    if !attempt.kind().namespaced {
+pub(super) fn takes(attempt: &Attempt<'_>, object: &Value) -> Result<(), Status> {
+    if !attempt.kind().namespaced || !matches!(attempt.operation, Operation::Create) {
         return Ok(());
     }
     let namespace = attempt.namespace();

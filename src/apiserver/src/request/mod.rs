@@ -62,6 +62,26 @@ pub(crate) fn verb(method: &Method, resource: &Resource, query: &Query) -> &'sta
     }
 }
 
+impl Resource {
+    /// What access rights are asked for `verb` on it.
+    pub(crate) fn access<'a>(&'a self, verb: &'a str) -> Access<'a> {
+        let kind = self.kind;
+        Access {
+            verb,
+            group: kind.group,
+            resource: kind.plural,
+            subresource: self.subresource_name(),
+            // A namespace is an object of its own namespace, to access rights.
+            namespace: match kind.kind {
+                "Namespace" if kind.group.is_empty() => self.name.as_deref(),
+                _ => self.namespace.as_deref(),
+            },
+            name: self.name.as_deref(),
+            node: None,
+        }
+    }
+}
+
 impl Request {
     pub(crate) fn kind(&self) -> &'static Kind {
         self.resource.kind

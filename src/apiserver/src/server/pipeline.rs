@@ -194,19 +194,11 @@ fn name_in(body: &Bytes) -> Option<String> {
 }
 
 fn attempt<'a>(verb: &'a str, resource: &'a Resource, selected: &'a FieldSelector) -> Attempt<'a> {
-    let kind = resource.kind;
+    let access = resource.access(verb);
     Attempt::Resource(Access {
-        verb,
-        group: kind.group,
-        resource: kind.plural,
-        subresource: resource.subresource_name(),
-        // A namespace is an object of its own namespace, to access rights.
-        namespace: match kind.kind {
-            "Namespace" if kind.group.is_empty() => resource.name.as_deref(),
-            _ => resource.namespace.as_deref(),
-        },
-        name: resource.name.as_deref().or_else(|| selected.exact("metadata.name")),
+        name: access.name.or_else(|| selected.exact("metadata.name")),
         node: selected.exact("spec.nodeName"),
+        ..access
     })
 }
 

@@ -55,7 +55,7 @@ async fn bind(store: &Store, request: &Request, pod: &Resource, sent: body::Sent
         ));
     }
     validate(&binding)?;
-    Attempt { store, request, operation: Operation::Create }.judge(&binding)?;
+    Attempt { store, request, operation: Operation::Create }.judge_question(&binding)?;
     label(store, &mut binding);
     let now = Timestamp::now();
     rewrite(store, pod, request.query.dry_run(), |old| {

@@ -37,7 +37,7 @@ pub(crate) async fn create(
     if !named.is_empty() && named != request.name() {
         return Err(Status::bad_request("name in URL does not match name in Eviction object"));
     }
-    Attempt { store, request, operation: Operation::Create }.judge(&sent.object)?;
+    Attempt { store, request, operation: Operation::Create }.judge_question(&sent.object)?;
     let options = at(&sent.object, "deleteOptions");
     let dry_run = request.query.dry_run() || list(options, "dryRun").iter().any(|run| run == "All");
     let pod = pod(store, request)?;

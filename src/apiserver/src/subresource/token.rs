@@ -38,7 +38,7 @@ pub(crate) fn create(
     let now = Timestamp::now();
     complete(&mut review, issuer, namespace, request.name(), now);
     validate(&review, namespace, request.name())?;
-    Attempt { store, request, operation: Operation::Create }.judge(&review)?;
+    Attempt { store, request, operation: Operation::Create }.judge_question(&review)?;
     let bound = Bound::of(store, at(&review, "spec.boundObjectRef"), namespace, request.name())?;
     let (seconds, warn_after) = life(&review, issuer, &bound);
     let grant = Grant {

@@ -29,7 +29,7 @@ pub(crate) async fn apply(store: &Store, request: &Request, part: Part) -> Resul
     };
     let key = stored::key(request.kind(), request.namespace(), request.name());
     if store.get(&key).is_none() && part == Part::Main {
-        match create::store_new(store, request, laid(None)?, Tracked::Already).await {
+        match create::instead(store, request, laid(None)?, Tracked::Already).await {
             // Somebody was faster: then there is something to lay the configuration over.
             Err(status) if status.reason == "AlreadyExists" => {}
             made => return made,

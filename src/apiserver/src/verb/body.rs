@@ -37,12 +37,12 @@ pub(super) struct Fault {
     /// The bare reason.
     pub(super) why: String,
     /// What a client is told that sent it as a body.
-    refusal: Status,
+    refusal: String,
 }
 
 impl From<Fault> for Status {
     fn from(fault: Fault) -> Self {
-        fault.refusal
+        Status::bad_request(fault.refusal)
     }
 }
 
@@ -96,7 +96,7 @@ impl Expected {
                 let why = format!(
                     "the API version in the data ({said}) does not match the expected API version ({api_version})"
                 );
-                return Err(Fault { refusal: Status::bad_request(why.as_str()), why });
+                return Err(Fault { refusal: why.clone(), why });
             }
         }
         let Some(members) = object.as_object_mut() else {
@@ -108,19 +108,21 @@ impl Expected {
     }
 
     fn not_handled(&self, why: &str) -> Fault {
-        Fault { why: why.into(), refusal: not_handled(self.kind, self.version, why) }
+        let refusal =
+            format!("{0} in version \"{1}\" cannot be handled as a {0}: {why}", self.kind, self.version);
+        Fault { why: why.into(), refusal }
     }
 
     fn refused(&self, error: &DecodeError, body: &[u8]) -> Fault {
         match error {
             DecodeError::Type(why) => self.not_handled(why),
             DecodeError::Syntax(_) | DecodeError::Depth => {
-                let refusal = Status::bad_request(format!(
+                let refusal = format!(
                     "the object provided is unrecognized (must be of type {}): couldn't get version/kind; json parse \
                      error: {error} ({})",
                     self.kind,
                     summary(body)
-                ));
+                );
                 Fault { why: error.to_string(), refusal }
             }
         }
@@ -140,10 +142,7 @@ impl Expected {
                  \"pkg/api/legacyscheme/scheme.go:30\""
             ),
         };
-        let refusal = Status::bad_request(format!(
-            "{kind} in version {version:?} cannot be handled as a {}: {why}",
-            self.kind
-        ));
+        let refusal = format!("{kind} in version {version:?} cannot be handled as a {}: {why}", self.kind);
         Fault { why, refusal }
     }
 
@@ -203,10 +202,6 @@ pub(crate) fn schema_of(kind: &Kind) -> Result<Node<'static>, Status> {
 
 fn named(schema: &str) -> Result<Node<'static>, Status> {
     schema::by_name(schema).ok_or_else(|| Status::internal(&format!("there is no schema of {schema}")))
-}
-
-fn not_handled(kind: &str, version: &str, why: &str) -> Status {
-    Status::bad_request(format!("{kind} in version \"{version}\" cannot be handled as a {kind}: {why}"))
 }
 
 /// An object that does not say what it is is what its path says.

@@ -16,7 +16,7 @@ use crate::answer::{self, Answer};
 use crate::object::manager::Manager;
 use crate::object::stored;
 use crate::request::Request;
-use crate::{random, services};
+use crate::{authorize, random, services};
 
 /// Generated names that are tried before the client is asked to.
 const TRIES: usize = 8;
@@ -28,13 +28,32 @@ pub(crate) async fn create(store: &Store, request: &Request) -> Result<Answer, S
     }
     let sent = body::object(request, kind)?;
     body::check_names(request, &sent.object)?;
+    let revision: Option<u64> = text(&sent.object, "metadata.resourceVersion").parse().ok();
+    if revision.is_some_and(|revision| revision > 0) && !request.query.dry_run() {
+        return Err(Status::unforeseen("resourceVersion should not be set on objects to be created"));
+    }
     let mut answer = store_new(store, request, sent.object, Tracked::Not).await?;
     write::warn(&mut answer, sent.warnings);
     Ok(answer)
 }
 
+/// Stores an object that is not there yet, for a request that would change it if it were: whoever asks must also be
+/// allowed to create it.
+pub(super) async fn instead(
+    store: &Store,
+    request: &Request,
+    object: Value,
+    tracked: Tracked,
+) -> Result<Answer, Status> {
+    let attempt = authorize::Attempt::Resource(request.resource.access("create"));
+    if !request.rights.allows(&request.user, &attempt) {
+        return Err(Status::forbidden(request.subject(), request.name(), &attempt.refusal(&request.user)));
+    }
+    store_new(store, request, object, tracked).await
+}
+
 /// Stores an object that is not there yet, under a name of its own if it has none.
-pub(super) async fn store_new(
+async fn store_new(
     store: &Store,
     request: &Request,
     object: Value,

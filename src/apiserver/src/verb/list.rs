@@ -114,7 +114,10 @@ impl Page {
             Accept::Json => Items::Whole,
             Accept::Partial | Accept::PartialList => Items::Partial,
             Accept::Table(version, carried) => {
-                let objects = self.objects(&selected)?;
+                let mut objects = self.objects(&selected)?;
+                if let Some(order) = self.kind.row_order {
+                    objects.sort_by_key(order);
+                }
                 let table = answer::table(self.kind.table, version, carried, &self.metadata(), objects);
                 return Ok(answer::value(StatusCode::OK, &table));
             }

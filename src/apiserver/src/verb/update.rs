@@ -8,7 +8,7 @@ use http::StatusCode;
 use serde_json::Value;
 use store::{Entry, Store, WriteError};
 
-use super::{body, write};
+use super::{body, create, write};
 use crate::admit::{Attempt, Operation};
 use crate::answer::{self, Answer};
 use crate::object::manager::Manager;
@@ -29,6 +29,21 @@ pub(crate) enum Tracked {
 pub(crate) async fn update(store: &Store, request: &Request, part: Part) -> Result<Answer, Status> {
     let sent = body::object(request, request.kind())?;
     body::check_names(request, &sent.object)?;
+    let key = stored::key(request.kind(), request.namespace(), request.name());
+    if store.get(&key).is_none() {
+        check_uid(request, &sent.object, "")?;
+        if part == Part::Main && request.kind().strategy.create_on_update {
+            match create::instead(store, request, sent.object.clone(), Tracked::Not).await {
+                // Somebody was faster: then there is something to change.
+                Err(status) if status.reason == "AlreadyExists" => {}
+                made => {
+                    let mut answer = made?;
+                    write::warn(&mut answer, sent.warnings);
+                    return Ok(answer);
+                }
+            }
+        }
+    }
     let changed = change(store, request, part, Tracked::Not, |_| Ok(sent.object.clone().into())).await?;
     let mut answer = changed.answer(request)?;
     write::warn(&mut answer, sent.warnings);
@@ -111,7 +126,9 @@ pub(crate) async fn rewrite(
     let key = stored::key(kind, resource.namespace.as_deref(), name);
     for _ in 0..TRIES {
         let entry = store.get(&key).ok_or_else(|| Status::not_found(subject, name))?;
-        let old = Head::of(kind).decode(&entry).map_err(|error| answer::damaged(&entry, &error))?;
+        let mut old = Head::of(kind).decode(&entry).map_err(|error| answer::damaged(&entry, &error))?;
+        // A default that is younger than the object is nobody's change of it.
+        kind.default_object(&mut old);
         let Next { object: new, warnings } = next(&old)?;
         if dry_run {
             return Ok(Changed { object: Err(new), warnings });
@@ -200,17 +217,23 @@ fn prepared(
     Ok((new, warnings))
 }
 
+/// The object that the client means has this uid; an empty one where there is none.
+fn check_uid(request: &Request, new: &Value, is: &str) -> Result<(), Status> {
+    let said = text(new, "metadata.uid");
+    if said.is_empty() || said == is {
+        return Ok(());
+    }
+    let key = stored::key(request.kind(), request.namespace(), request.name());
+    let why = format!(
+        "StorageError: invalid object, Code: 4, Key: /registry{key}, ResourceVersion: 0, AdditionalErrorMsg: \
+         Precondition failed: UID in precondition: {said}, UID in object meta: {is}"
+    );
+    Err(Status::conflict(request.subject(), request.name(), &why))
+}
+
 /// The object that the client means is the one that is there.
 fn check_identity(request: &Request, new: &Value, old: &Value) -> Result<(), Status> {
-    let (said, is) = (text(new, "metadata.uid"), text(old, "metadata.uid"));
-    if !said.is_empty() && said != is {
-        let key = stored::key(request.kind(), request.namespace(), request.name());
-        let why = format!(
-            "StorageError: invalid object, Code: 4, Key: /registry{key}, ResourceVersion: 0, AdditionalErrorMsg: \
-             Precondition failed: UID in precondition: {said}, UID in object meta: {is}"
-        );
-        return Err(Status::conflict(request.subject(), request.name(), &why));
-    }
+    check_uid(request, new, text(old, "metadata.uid"))?;
     let (said, is) = (text(new, "metadata.resourceVersion"), text(old, "metadata.resourceVersion"));
     if !said.is_empty() && said != "0" && said != is {
         return Err(Status::modified(request.subject(), request.name()));

@@ -171,3 +171,33 @@ async fn limits_fill_in_and_refuse() {
          maximum cpu usage per Pod is 1200m, but limit is 2]"
     );
 }
+
+#[tokio::test]
+async fn a_claim_grows_if_its_class_lets_it() {
+    let api = Api::start().await;
+    for (name, grows) in [("fixed", json!(null)), ("elastic", json!(true))] {
+        let class = json!({"metadata": {"name": name}, "provisioner": "example.com/p", "allowVolumeExpansion": grows});
+        assert_eq!(api.post("/apis/storage.k8s.io/v1/storageclasses", class).await.0, 201);
+        let claims = "/api/v1/namespaces/shop/persistentvolumeclaims";
+        let claim = json!({"metadata": {"name": name}, "spec": {"storageClassName": name, "volumeName": "v",
+            "accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}});
+        assert_eq!(api.post(claims, claim).await.0, 201);
+        let path = format!("{claims}/{name}");
+        let merge = async |path: &str, patch: Value| {
+            api.call(Method::PATCH, path, "application/merge-patch+json", Some(patch)).await
+        };
+        let bound = json!({"status": {"phase": "Bound", "capacity": {"storage": "1Gi"}}});
+        assert_eq!(merge(&format!("{path}/status"), bound).await.0, 200);
+        let (code, answer) =
+            merge(&path, json!({"spec": {"resources": {"requests": {"storage": "2Gi"}}}})).await;
+        assert_eq!(code, if name == "elastic" { 200 } else { 403 }, "{answer}");
+        assert_eq!(merge(&path, json!({"metadata": {"labels": {"a": "b"}}})).await.0, 200);
+    }
+}
+
+#[tokio::test]
+async fn the_namespace_comes_before_what_is_looked_for_in_it() {
+    let api = Api::start().await;
+    let (code, refused) = api.post("/api/v1/namespaces/none/pods", pod(json!({}))).await;
+    assert_eq!((code, &refused["message"]), (404, &json!("namespaces \"none\" not found")));
+}

@@ -7,6 +7,25 @@ use http::{HeaderMap, header};
 
 use super::*;
 
+#[tokio::test]
+async fn flow_schemas_stand_in_the_order_in_which_they_match() {
+    let api = Api::start().await;
+    let path = "/apis/flowcontrol.apiserver.k8s.io/v1/flowschemas";
+    for (name, precedence) in [("a", 900), ("b", 100), ("c", 900)] {
+        let schema = json!({"metadata": {"name": name}, "spec": {"matchingPrecedence": precedence,
+            "priorityLevelConfiguration": {"name": "global-default"}}});
+        let (code, made) = api.post(path, schema).await;
+        assert_eq!(code, 201, "{made}");
+    }
+    let request = Request::get(path).header("accept", "application/json;as=Table;v=v1;g=meta.k8s.io");
+    let request = request.extension(User::new("root", ["system:masters"]));
+    let answer = api.send(request.body(Full::default()).unwrap()).await;
+    let table: Value =
+        serde_json::from_slice(&answer.into_body().collect().await.unwrap().to_bytes()).unwrap();
+    let names: Vec<&Value> = table["rows"].as_array().unwrap().iter().map(|row| &row["cells"][0]).collect();
+    assert_eq!(names, ["b", "a", "c"]);
+}
+
 const MAPS: &str = "/api/v1/namespaces/shop/configmaps";
 const YAML: &str = "application/yaml";
 

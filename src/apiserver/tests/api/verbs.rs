@@ -273,3 +273,112 @@ async fn the_server_tells_how_it_does() {
     let ended = format!("apiserver_longrunning_requests{{{}}} 0", of("WATCH", "namespace"));
     assert!(text().await.lines().any(|told| told == ended), "a watch ends when nobody reads it");
 }
+
+/// Somebody who may do this in the namespace, to all that is in it.
+async fn user(api: &Api, verbs: &[&str]) -> User {
+    let roles = "/apis/rbac.authorization.k8s.io/v1/namespaces/shop";
+    let role = json!({"metadata": {"name": "some"}, "rules": [{"verbs": verbs, "apiGroups": ["*"], "resources": ["*"]}]});
+    assert_eq!(api.post(&format!("{roles}/roles"), role).await.0, 201);
+    let binding = json!({"metadata": {"name": "some"}, "subjects": [{"kind": "User", "name": "ann",
+        "apiGroup": "rbac.authorization.k8s.io"}],
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "some"}});
+    assert_eq!(api.post(&format!("{roles}/rolebindings"), binding).await.0, 201);
+    api.server.read_access_rights();
+    User::new("ann", [""; 0])
+}
+
+#[tokio::test]
+async fn an_update_of_what_is_not_there_makes_it_where_upstream_does() {
+    let api = Api::start().await;
+    let leases = "/apis/coordination.k8s.io/v1/namespaces/shop/leases";
+    let lease = |more: Value| {
+        let mut lease = json!({"metadata": {"name": "turn"}, "spec": {"holderIdentity": "a"}});
+        lease["metadata"].as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        lease
+    };
+    let path = format!("{leases}/turn");
+    let (code, gone) = api.put(&path, lease(json!({"uid": "u"}))).await;
+    assert_eq!((code, &gone["reason"]), (409, &json!("Conflict")), "{gone}");
+    assert!(
+        gone["message"].as_str().unwrap().ends_with("UID in precondition: u, UID in object meta: "),
+        "{gone}"
+    );
+    let (code, made) = api.put(&path, lease(json!({}))).await;
+    assert_eq!((code, &made["spec"]["holderIdentity"]), (201, &json!("a")), "{made}");
+    assert_eq!(api.put(&path, made).await.0, 200);
+    assert_eq!(api.put(&format!("{MAPS}/none"), map("none")).await.0, 404);
+    assert_eq!(
+        api.put("/apis/storage.k8s.io/v1/csinodes/n", json!({"metadata": {"name": "n"}})).await.0,
+        404
+    );
+}
+
+#[tokio::test]
+async fn whoever_makes_something_by_a_change_must_be_allowed_to_make_it() {
+    let api = Api::start().await;
+    let ann = user(&api, &["update", "patch"]).await;
+    let send = async |method: Method, path: &str, content: &str, body: Value| {
+        let request = Request::builder().method(method).uri(path).header("content-type", content);
+        let request = request.extension(ann.clone()).body(Full::from(body.to_string())).unwrap();
+        let answer = api.send(request).await;
+        let code = answer.status().as_u16();
+        let body = answer.into_body().collect().await.unwrap().to_bytes();
+        (code, serde_json::from_slice::<Value>(&body).unwrap()["message"].clone())
+    };
+    let lease = json!({"metadata": {"name": "turn"}});
+    let path = "/apis/coordination.k8s.io/v1/namespaces/shop/leases/turn";
+    let (code, message) = send(Method::PUT, path, "application/json", lease).await;
+    let sentence = "leases.coordination.k8s.io \"turn\" is forbidden: User \"ann\" cannot create resource \"leases\" in API \
+                    group \"coordination.k8s.io\" in the namespace \"shop\"";
+    assert_eq!((code, message), (403, json!(sentence)));
+    let applied = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}});
+    let path = format!("{MAPS}/a?fieldManager=t");
+    assert_eq!(send(Method::PATCH, &path, "application/apply-patch+yaml", applied.clone()).await.0, 403);
+    assert_eq!(api.post(MAPS, map("a")).await.0, 201);
+    assert_eq!(send(Method::PATCH, &path, "application/apply-patch+yaml", applied).await.0, 200);
+}
+
+#[tokio::test]
+async fn a_new_object_has_no_revision_and_no_other_birthday() {
+    let api = Api::start().await;
+    let mut copied = map("a");
+    copied["metadata"]["resourceVersion"] = "7".into();
+    let (code, refused) = api.post(MAPS, copied.clone()).await;
+    let sentence = "resourceVersion should not be set on objects to be created";
+    assert_eq!((code, &refused["message"], refused.get("reason")), (500, &json!(sentence), None));
+    assert_eq!(api.post(&format!("{MAPS}?dryRun=All"), copied).await.0, 201);
+    let (_, made) = api.post(MAPS, map("a")).await;
+    let mut changed = made.clone();
+    changed["metadata"]["creationTimestamp"] = "2020-01-01T00:00:00Z".into();
+    changed["metadata"]["generation"] = 3.into();
+    let (code, same) = api.put(&format!("{MAPS}/a"), changed).await;
+    assert_eq!((code, &same), (200, &made));
+}
+
+#[tokio::test]
+async fn a_default_that_is_younger_than_the_object_is_no_change_of_it() {
+    let api = Api::start().await;
+    let sets = "/apis/apps/v1/namespaces/shop/statefulsets";
+    let set = json!({"metadata": {"name": "a"}, "spec": {"serviceName": "s", "selector": {"matchLabels": {"a": "b"}},
+        "template": {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}}}});
+    let (code, mut made) = api.post(sets, set).await;
+    assert_eq!(
+        (code, &made["spec"]["updateStrategy"]["rollingUpdate"]["maxUnavailable"]),
+        (201, &json!(1)),
+        "{made}"
+    );
+    // As a release stored it that did not know the field yet.
+    made["metadata"]["name"] = "old".into();
+    made["metadata"].as_object_mut().unwrap().remove("resourceVersion");
+    made["spec"]["updateStrategy"]["rollingUpdate"].as_object_mut().unwrap().remove("maxUnavailable");
+    let (metadata, spec) = (&made["metadata"], &made["spec"]);
+    let stored = format!(
+        r#"{{"apiVersion":"apps/v1","kind":"StatefulSet","metadata":{metadata},"spec":{spec},"status":{{}}}}"#
+    );
+    api.store.write(store::Write::create("/statefulsets.apps/shop/old", stored)).await.unwrap();
+    let labelled = json!({"metadata": {"labels": {"a": "b"}}});
+    let path = format!("{sets}/old");
+    let (code, changed) =
+        api.call(Method::PATCH, &path, "application/merge-patch+json", Some(labelled)).await;
+    assert_eq!((code, &changed["metadata"]["generation"]), (200, &json!(1)), "{changed}");
+}

@@ -29,13 +29,8 @@ pub(super) const DRIVER: Strategy = Strategy {
     ..Strategy::PLAIN
 };
 
-pub(super) const NODE: Strategy = Strategy {
-    validate: node,
-    validate_update: node_update,
-    unconditional_update: false,
-    create_on_update: true,
-    ..Strategy::PLAIN
-};
+pub(super) const NODE: Strategy =
+    Strategy { validate: node, validate_update: node_update, unconditional_update: false, ..Strategy::PLAIN };
 
 fn defaults(driver: &mut Value) {
     let Some(spec) = driver.get_mut("spec").filter(|spec| spec.is_object()) else { return };

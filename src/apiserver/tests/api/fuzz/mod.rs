@@ -161,7 +161,7 @@ fn check_refusal(code: u16, body: &[u8]) -> Result<(), String> {
 }
 
 /// What upstream answers with 500, and so we do.
-const UNFORESEEN: [&str; 12] = [
+const UNFORESEEN: [&str; 13] = [
     "doesn't match $setElementOrder list",
     "list element types are not identical",
     "does not contain declared merge key",
@@ -174,6 +174,7 @@ const UNFORESEEN: [&str; 12] = [
     "failed to decode managed fields",
     "target.name: Required value",
     "error dialing backend",
+    "resourceVersion should not be set on objects to be created",
 ];
 
 fn shown(body: &[u8]) -> String {

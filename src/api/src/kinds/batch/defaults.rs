@@ -66,7 +66,8 @@ pub(super) fn cron_job(cron: &mut Value) {
 const UID_LABELS: [&str; 2] = ["batch.kubernetes.io/controller-uid", "controller-uid"];
 const NAME_LABELS: [&str; 2] = ["batch.kubernetes.io/job-name", "job-name"];
 
-/// Unless its author insists on a selector, a job selects its pods by its own uid.
+/// Unless its author insists on a selector, a job selects its pods by its own uid. What the author wrote there stays: the
+/// rules refuse it if it says anything else.
 pub(super) fn generate_selector(job: &mut Value) {
     if at(job, "spec.manualSelector") == &Value::Bool(true) {
         return;
@@ -75,14 +76,14 @@ pub(super) fn generate_selector(job: &mut Value) {
     let Some(spec) = job.get_mut("spec").filter(|spec| spec.is_object()) else { return };
     if let Some(labels) = nested(spec, &["template", "metadata", "labels"]) {
         for label in UID_LABELS {
-            labels.insert(label.into(), uid.as_str().into());
+            labels.entry(label).or_insert_with(|| uid.as_str().into());
         }
         for label in NAME_LABELS {
-            labels.insert(label.into(), name.as_str().into());
+            labels.entry(label).or_insert_with(|| name.as_str().into());
         }
     }
     if let Some(selector) = nested(spec, &["selector", "matchLabels"]) {
-        selector.insert(UID_LABELS[0].into(), uid.into());
+        selector.entry(UID_LABELS[0]).or_insert_with(|| uid.into());
     }
 }
 
@@ -113,6 +114,13 @@ mod tests {
         );
         assert_eq!(spec["selector"], json!({"matchLabels": {"batch.kubernetes.io/controller-uid": "u"}}));
         assert_eq!(spec["template"]["metadata"]["labels"]["job-name"], "j");
+        let mut copied = object.clone();
+        copied["metadata"]["uid"] = "v".into();
+        generate_selector(&mut copied);
+        assert_eq!(
+            copied["spec"], object["spec"],
+            "what is copied from another job is for the rules to refuse"
+        );
     }
 
     #[test]

@@ -152,6 +152,7 @@ fn indexed_jobs() {
     ]);
     let mut long = job(&indexed(json!({})));
     long["metadata"]["name"] = "x".repeat(62).into();
+    long["spec"]["template"]["metadata"]["labels"].take();
     (kind("jobs").strategy.prepare_create)(&mut long);
     compare(
         &long,

@@ -16,6 +16,7 @@ pub(super) static KINDS: &[Kind] = &[Kind {
     subresources: &[V1.status("APIService")],
     strategy: Strategy {
         name: NameRule::PathSegment,
+        any_finalizer: true,
         defaults: |service| {
             if let Some(service) = service.get_mut("spec").and_then(|spec| spec.get_mut("service")) {
                 default_to(service, "port", 443);

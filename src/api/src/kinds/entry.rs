@@ -28,6 +28,8 @@ pub struct Kind {
     pub schema: &'static str,
     pub strategy: Strategy,
     pub table: &'static Table,
+    /// What the rows of that table stand by, before their names.
+    pub row_order: Option<fn(&Value) -> i64>,
     /// Fields a field selector may name besides `metadata.name` and `metadata.namespace`.
     pub fields: Selectable,
     /// Kept in memory and written out rarely: changes often and losing the last seconds of it harms nobody.
@@ -298,6 +300,7 @@ impl GroupVersion {
             schema: names.schema,
             strategy: Strategy::PLAIN,
             table: &table::PLAIN,
+            row_order: None,
             fields: Selectable::METADATA,
             soft: false,
             ttl: None,

@@ -16,7 +16,7 @@ use crate::value::{at, int, object, remove, replace};
 pub enum Part {
     /// Everything but the status (everything at all, for kinds without a status subresource).
     Main,
-    /// The status, and of the metadata only what does not describe intent.
+    /// The status, and the metadata, as far as the kind's `prepare_status` leaves that to the client.
     Status,
     /// What the subresource of this name is about, by its rules.
     Sub(&'static str),
@@ -66,10 +66,11 @@ impl Kind {
         }
         let generation = int(old, "metadata.generation");
         let bumped = part != Part::Status && self.counts_as_change(new, old);
-        if let Some(metadata) = object_metadata(new)
-            && generation + i64::from(bumped) > 0
-        {
-            metadata.insert("generation".into(), (generation + i64::from(bumped)).into());
+        if let Some(metadata) = object_metadata(new) {
+            match generation.saturating_add(i64::from(bumped)) {
+                0 => drop(metadata.remove("generation")),
+                counted => drop(metadata.insert("generation".into(), counted.into())),
+            }
         }
     }
 
@@ -79,7 +80,7 @@ impl Kind {
         metadata::validate_update(self, &node.at("metadata"), at(old, "metadata"), &mut errors);
         match part {
             Part::Main => {
-                (self.strategy.validate)(&node, &mut errors);
+                errors.extend(self.new_faults(&node, old));
                 (self.strategy.validate_update)(&node, old, &mut errors);
             }
             Part::Status => (self.strategy.validate_status)(&node, old, &mut errors),
@@ -90,6 +91,19 @@ impl Kind {
             }
         }
         errors
+    }
+
+    /// What is wrong with an object that was not wrong with it before. What a rule came too late for may still be changed in
+    /// all else: its finalizers must be able to go.
+    fn new_faults(&self, new: &Node<'_, '_>, old: &Value) -> Errors {
+        let mut faults = Errors::new();
+        (self.strategy.validate)(new, &mut faults);
+        if !faults.is_empty() {
+            let mut known = Errors::new();
+            (self.strategy.validate)(&Node::root(old), &mut known);
+            faults.retain(|fault| !known.contains(fault));
+        }
+        faults
     }
 
     fn rules_of(&self, subresource: &str) -> Option<&'static PartRules> {

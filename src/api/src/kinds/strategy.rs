@@ -12,6 +12,8 @@ use crate::field::{Errors, Node};
 pub struct Strategy {
     /// How the object's name is spelled.
     pub name: NameRule,
+    /// Its finalizers may be any words, rather than Kubernetes' own or such with a domain.
+    pub any_finalizer: bool,
     /// Fills in what the client left out.
     pub defaults: fn(&mut Value),
     /// Clears what a client may not set on create, beside the status.
@@ -22,7 +24,7 @@ pub struct Strategy {
     pub prepare_update: fn(&mut Value, &Value),
     /// The same for a write of the status: beside what lies outside of it.
     pub prepare_status: fn(&mut Value, &Value),
-    /// Rules that hold for every version of the object.
+    /// Rules that hold for every version of the object. An update may leave as it is what broke them before.
     pub validate: fn(&Node<'_, '_>, &mut Errors),
     /// Rules that hold for a new object alone: what is there already may break them.
     pub validate_create: fn(&Node<'_, '_>, &mut Errors),
@@ -36,7 +38,7 @@ pub struct Strategy {
     pub generation: Generation,
     /// An update without a resource version overwrites whatever is there.
     pub unconditional_update: bool,
-    /// An update of an object that does not exist creates it.
+    /// An update of an object that does not exist creates it, unless it names a uid.
     pub create_on_update: bool,
     /// Seconds a deleted object stays to end in order, given what the request asks for; none: it goes at once.
     pub grace: Option<fn(&Value, Option<i64>) -> i64>,
@@ -48,6 +50,7 @@ impl Strategy {
     /// Nothing special: no defaults, no rules beyond those of the metadata.
     pub const PLAIN: Self = Self {
         name: NameRule::Subdomain,
+        any_finalizer: false,
         defaults: |_| {},
         prepare_create: |_| {},
         status_on_create: false,

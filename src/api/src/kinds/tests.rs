@@ -367,6 +367,39 @@ fn an_unchanged_object_may_be_written_again() {
 }
 
 #[test]
+fn what_a_rule_came_too_late_for_may_be_changed_in_all_else() {
+    for (group, plural, spec) in [
+        ("", "pods", json!({"containers": [{"name": "A B", "image": "i"}]})),
+        (
+            "",
+            "services",
+            json!({"ports": [{"port": 80}], "externalIPs": ["::"], "loadBalancerSourceRanges": ["x"]}),
+        ),
+        ("networking.k8s.io", "ingresses", json!({"rules": [{"host": "10.0.0.1"}]})),
+        ("apps", "deployments", json!({"selector": {"matchLabels": {"a": "b"}}, "replicas": -1})),
+    ] {
+        let kind = by_resource(group, "v1", plural).unwrap();
+        let metadata = json!({"name": "a", "namespace": "b", "uid": "u", "resourceVersion": "1", "finalizers": ["a.io/b"]});
+        let mut old = json!({"metadata": metadata, "spec": spec});
+        kind.default_object(&mut old);
+        let written = |mut new: Value| {
+            kind.prepare_update(&mut new, &old, Part::Main);
+            kind.validate_update(&new, &old, Part::Main)
+        };
+        assert_ne!(kind.validate_create(&old), [], "{plural}");
+        let mut freed = old.clone();
+        freed["metadata"]["finalizers"].take();
+        assert_eq!(written(freed), [], "{plural}");
+        let mut worse = old.clone();
+        worse["metadata"]["annotations"] = json!({"service.kubernetes.io/topology-mode": "a", "service.kubernetes.io/topology-aware-hints": "b"});
+        worse["spec"]["replicas"] = (-2).into();
+        worse["spec"]["activeDeadlineSeconds"] = (-2).into();
+        worse["spec"]["ingressClassName"] = "A B".into();
+        assert_ne!(written(worse), [], "{plural}");
+    }
+}
+
+#[test]
 fn a_write_of_the_status_touches_nothing_else() {
     let kind = by_resource("apps", "v1", "deployments").unwrap();
     let old = json!({"metadata": {"name": "a", "generation": 3}, "spec": {"replicas": 1}, "status": {}});
@@ -378,6 +411,31 @@ fn a_write_of_the_status_touches_nothing_else() {
     kind.prepare_update(&mut new, &old, Part::Main);
     assert_eq!((&new["spec"], &new["status"]), (&json!({"replicas": 2}), &json!({})));
     assert_eq!(new["metadata"]["generation"], 4);
+}
+
+#[test]
+fn a_generation_is_not_the_clients_to_count() {
+    let kind = by_resource("", "v1", "configmaps").unwrap();
+    let mut new = json!({"metadata": {"name": "a", "generation": 7}});
+    kind.prepare_update(&mut new, &json!({"metadata": {"name": "a"}}), Part::Main);
+    assert_eq!(new, json!({"metadata": {"name": "a"}}));
+}
+
+#[test]
+fn finalizers_without_a_domain_are_the_core_kinds_to_refuse() {
+    let metadata = json!({"name": "as.b.example", "finalizers": ["mine"]});
+    for (group, plural, refused) in [
+        ("", "nodes", true),
+        ("storage.k8s.io", "storageclasses", true),
+        ("apiextensions.k8s.io", "customresourcedefinitions", false),
+        ("apiregistration.k8s.io", "apiservices", false),
+        ("admissionregistration.k8s.io", "validatingwebhookconfigurations", false),
+        ("admissionregistration.k8s.io", "mutatingadmissionpolicybindings", false),
+    ] {
+        let kind = by_resource(group, "v1", plural).unwrap();
+        let errors = kind.validate_create(&json!({"metadata": metadata}));
+        assert_eq!(errors.iter().any(|error| error.field == "metadata.finalizers[0]"), refused, "{plural}");
+    }
 }
 
 fn any_json() -> impl Strategy<Value = Value> {

@@ -45,16 +45,19 @@ pub fn prepare_create(value: &mut Value, birth: &Birth<'_>) {
     metadata.insert("creationTimestamp".into(), seconds(birth.now).into());
 }
 
-/// What the client left out of an update it may leave out: it keeps its old value. A deletion that began goes on.
+/// What the client left out of an update it may leave out: it keeps its old value. When the object began is not the
+/// client's to say, and a deletion that began goes on.
 pub fn prepare_update(new: &mut Value, old: &Value) {
     let Some(metadata) = object(new, "metadata") else { return };
     metadata.remove("selfLink");
-    for kept in ["uid", "creationTimestamp", "deletionGracePeriodSeconds"] {
+    for kept in ["uid", "deletionGracePeriodSeconds"] {
         if metadata.get(kept).is_none_or(Value::is_null) {
             carry(metadata, old, kept);
         }
     }
-    carry(metadata, old, "deletionTimestamp");
+    for fixed in ["creationTimestamp", "deletionTimestamp"] {
+        carry(metadata, old, fixed);
+    }
 }
 
 fn carry(metadata: &mut Map<String, Value>, old: &Value, field: &str) {
@@ -79,7 +82,7 @@ pub fn begin_deletion(value: &mut Value, grace_seconds: i64, now: Timestamp) -> 
     let Some(metadata) = object(value, "metadata") else { return false };
     metadata.insert("deletionTimestamp".into(), seconds(ends).into());
     metadata.insert("deletionGracePeriodSeconds".into(), grace_seconds.into());
-    if generation > 0 {
+    if generation > 0 && !under_way {
         metadata.insert("generation".into(), generation.saturating_add(1).into());
     }
     true
@@ -123,6 +126,16 @@ mod tests {
     }
 
     #[test]
+    fn an_update_does_not_say_when_the_object_was_made() {
+        let old = json!({"metadata": {"creationTimestamp": "2026-01-02T03:04:05Z"}});
+        for said in ["2020-01-01T00:00:00Z", "2026-01-02T03:04:05Z"] {
+            let mut new = json!({"metadata": {"creationTimestamp": said}});
+            prepare_update(&mut new, &old);
+            assert_eq!(new, old);
+        }
+    }
+
+    #[test]
     fn long_prefixes_make_room() {
         assert_eq!(generated_name(&"x".repeat(70), "abcde").len(), 63);
         assert_eq!(generated_name(&"ä".repeat(40), "abcde").len(), 63);
@@ -138,6 +151,7 @@ mod tests {
         assert!(!begin_deletion(&mut pod, 60, now));
         assert!(begin_deletion(&mut pod, 5, now));
         assert_eq!(pod["metadata"]["deletionTimestamp"], "2026-01-02T03:04:10Z");
+        assert_eq!(pod["metadata"]["generation"], 2, "it began once");
 
         let mut update = json!({"metadata": {"name": "x"}});
         prepare_update(&mut update, &pod);

@@ -30,7 +30,7 @@ pub fn validate(kind: &Kind, metadata: &Node<'_, '_>, errors: &mut Errors) {
     if generation.int().is_some_and(|generation| generation < 0) {
         errors.push(generation.invalid(names::NON_NEGATIVE));
     }
-    describing(metadata, errors);
+    describing(kind, metadata, errors);
 }
 
 /// Rules between an object and the one it replaces.
@@ -54,7 +54,7 @@ pub fn validate_update(kind: &Kind, metadata: &Node<'_, '_>, old: &Value, errors
             errors.push(field_node.invalid("field is immutable"));
         }
     }
-    describing(metadata, errors);
+    describing(kind, metadata, errors);
 }
 
 impl NameRule {
@@ -89,13 +89,15 @@ fn namespace(kind: &Kind, namespace: &Node<'_, '_>, errors: &mut Errors) {
 }
 
 /// What people and controllers write about an object: labels, annotations, owners, finalizers.
-fn describing(metadata: &Node<'_, '_>, errors: &mut Errors) {
+fn describing(kind: &Kind, metadata: &Node<'_, '_>, errors: &mut Errors) {
     labels(&metadata.at("labels"), errors);
     annotations(&metadata.at("annotations"), errors);
     owners(&metadata.at("ownerReferences"), errors);
     finalizers(&metadata.at("finalizers"), errors);
     managers(&metadata.at("managedFields"), errors);
-    metadata.at("finalizers").items().for_each(|finalizer| standard_finalizer(&finalizer, errors));
+    if !kind.strategy.any_finalizer {
+        metadata.at("finalizers").items().for_each(|finalizer| standard_finalizer(&finalizer, errors));
+    }
 }
 
 pub(crate) fn labels(labels: &Node<'_, '_>, errors: &mut Errors) {

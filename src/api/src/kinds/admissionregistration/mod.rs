@@ -8,12 +8,16 @@ use super::entry::{GroupVersion, Names, names};
 use super::{Generation, Kind, Strategy};
 
 pub(in crate::kinds) use policy_rules::mixed_case;
-pub(in crate::kinds) use webhook::{client, review_versions};
+pub(in crate::kinds) use webhook::{client, client_defaults, review_versions};
 
 const V1: GroupVersion = GroupVersion::new("admissionregistration.k8s.io", "v1");
 
-const WRITTEN: Strategy =
-    Strategy { generation: Generation::Spec, unconditional_update: false, ..Strategy::PLAIN };
+const WRITTEN: Strategy = Strategy {
+    any_finalizer: true,
+    generation: Generation::Spec,
+    unconditional_update: false,
+    ..Strategy::PLAIN
+};
 
 pub(super) static KINDS: &[Kind] = &[
     Kind {

@@ -18,9 +18,14 @@ pub(super) fn defaults(configuration: &mut Value) {
         default_to(webhook, "objectSelector", json!({}));
         default_to(webhook, "timeoutSeconds", 10);
         items_mut(webhook, "rules").for_each(|rule| default_to(rule, "scope", "*"));
-        if let Some(service) = webhook.get_mut("clientConfig").and_then(|config| config.get_mut("service")) {
-            default_to(service, "port", 443);
-        }
+        client_defaults(webhook);
+    }
+}
+
+/// Where whoever is asked listens, if that is a Service.
+pub(in crate::kinds) fn client_defaults(webhook: &mut Value) {
+    if let Some(service) = webhook.get_mut("clientConfig").and_then(|config| config.get_mut("service")) {
+        default_to(service, "port", 443);
     }
 }
 

@@ -8,6 +8,7 @@ mod tests;
 
 use serde_json::{Value, json};
 
+use super::admissionregistration::client_defaults;
 use super::entry::{GroupVersion, names};
 use super::{Generation, Kind, Strategy};
 use crate::value::{at, default_to, default_zero_to, flag, list, replace, text};
@@ -19,6 +20,7 @@ pub(super) static KINDS: &[Kind] = &[Kind {
     categories: &["api-extensions"],
     subresources: &[V1.status("CustomResourceDefinition")],
     strategy: Strategy {
+        any_finalizer: true,
         defaults,
         prepare_create: stored_versions,
         validate: rules::validate,
@@ -44,6 +46,9 @@ fn defaults(definition: &mut Value) {
         }
     }
     default_to(spec, "conversion", json!({"strategy": "None"}));
+    if let Some(webhook) = spec.get_mut("conversion").and_then(|conversion| conversion.get_mut("webhook")) {
+        client_defaults(webhook);
+    }
 }
 
 /// Objects will be stored in the version marked for it.

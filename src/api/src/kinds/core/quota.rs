@@ -47,8 +47,9 @@ fn limit_defaults(range: &mut Value) {
 /// What `into` does not say it takes from `from`.
 fn fill(item: &mut Value, into: &str, from: &str) {
     let from = at(item, from).clone();
+    let Some(from) = from.as_object().filter(|from| !from.is_empty()) else { return };
     if let Some(into) = object(item, into) {
-        for (name, quantity) in from.as_object().into_iter().flatten() {
+        for (name, quantity) in from {
             into.entry(name.clone()).or_insert_with(|| quantity.clone());
         }
     }
@@ -88,5 +89,11 @@ mod tests {
         let item = &range["spec"]["limits"][0];
         assert_eq!(item["default"], json!({"cpu": "2"}));
         assert_eq!(item["defaultRequest"], json!({"cpu": "2", "memory": "1Gi"}));
+        let mut silent = json!({"spec": {"limits": [{"type": "Container", "min": {"cpu": "1"}}]}});
+        limit_defaults(&mut silent);
+        assert_eq!(
+            silent["spec"]["limits"][0],
+            json!({"type": "Container", "min": {"cpu": "1"}, "defaultRequest": {"cpu": "1"}})
+        );
     }
 }

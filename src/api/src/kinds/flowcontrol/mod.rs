@@ -29,6 +29,7 @@ pub(super) static KINDS: &[Kind] = &[
             ..WRITTEN
         },
         table: &SCHEMA_TABLE,
+        row_order: Some(|schema| int(schema, "spec.matchingPrecedence")),
         ..V1.cluster(names!("io.k8s.api.flowcontrol.v1", FlowSchema, "flowschemas"))
     },
     Kind {

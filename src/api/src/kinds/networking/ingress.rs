@@ -7,7 +7,7 @@ use super::super::core::service::{host_name, load_balancer};
 use super::super::{Generation, Strategy};
 use crate::field::{Errors, Node};
 use crate::names;
-use crate::table::{AGE, Column, NAME, Table, age, first_three, name, or_none};
+use crate::table::{AGE, Column, NAME, Table, age, name, or, or_none};
 use crate::value::{at, default_to, list, text};
 
 const CLASS_ANNOTATION: &str = "kubernetes.io/ingress.class";
@@ -180,27 +180,15 @@ const CONTROLLER_MAX: usize = 250;
 
 fn class(class: &Node<'_, '_>, errors: &mut Errors) {
     let controller = class.at("spec.controller");
-    if controller.must_be_set(errors) {
-        if controller.text().len() > CONTROLLER_MAX {
-            errors.push(controller.too_long(CONTROLLER_MAX));
-        }
-        domain_and_path(&controller, errors);
+    if controller.text().len() > CONTROLLER_MAX {
+        errors.push(controller.too_long(CONTROLLER_MAX));
     }
+    controller.must_be_domain_and_path(errors);
     let parameters = class.at("spec.parameters");
     if parameters.is_set() {
         reference(&parameters, errors);
         scope(&parameters, errors);
     }
-}
-
-/// `acme.io/foo`
-fn domain_and_path(text: &Node<'_, '_>, errors: &mut Errors) {
-    let (domain, path) = match text.text().split_once('/') {
-        Some((domain, path)) if !domain.is_empty() && !path.is_empty() => (domain, path),
-        _ => return errors.push(text.invalid("must be a domain-prefixed path (such as \"acme.io/foo\")")),
-    };
-    errors.extend(names::subdomain(domain).into_iter().map(|problem| text.invalid_as(domain, problem)));
-    errors.extend(names::http_path(path).into_iter().map(|problem| text.invalid_as(path, problem)));
 }
 
 fn scope(parameters: &Node<'_, '_>, errors: &mut Errors) {
@@ -224,22 +212,30 @@ pub(super) static TABLE: Table = Table {
         AGE,
     ],
     cells: |ingress, now| {
-        let hosts: Vec<String> = list(ingress, "spec.rules")
-            .iter()
-            .map(|rule| text(rule, "host").to_owned())
-            .filter(|host| !host.is_empty())
-            .collect();
         let tls = !list(ingress, "spec.tls").is_empty();
         vec![
             name(ingress),
             or_none(text(ingress, "spec.ingressClassName")).into(),
-            first_three(&hosts, "*").into(),
+            hosts(list(ingress, "spec.rules")).into(),
             load_balancer(ingress).into(),
             if tls { "80, 443" } else { "80" }.into(),
             age(ingress, now),
         ]
     },
 };
+
+/// The first three hosts. What upstream counts besides are rules, with or without a host.
+fn hosts(rules: &[Value]) -> String {
+    let named = |rule: &&Value| !text(rule, "host").is_empty();
+    let third = rules.iter().enumerate().filter(|(_, rule)| named(rule)).nth(2);
+    let shown: Vec<&str> = rules.iter().filter(named).map(|rule| text(rule, "host")).take(3).collect();
+    match third {
+        Some((index, _)) if index + 1 < rules.len() => {
+            format!("{} + {} more...", shown.join(","), rules.len() - 3)
+        }
+        _ => or(&shown.join(","), "*").to_owned(),
+    }
+}
 
 pub(super) static CLASS_TABLE: Table = Table {
     columns: &[NAME, Column::text("Controller"), Column::text("Parameters"), AGE],
@@ -327,6 +323,21 @@ mod tests {
             let mut errors = Errors::new();
             ingress(&Node::root(&json!({"spec": spec})), &mut errors);
             assert_eq!(sentences(&errors), expected, "{spec}");
+        }
+    }
+
+    #[test]
+    fn rules_without_a_host_count_among_the_rest() {
+        let shown = |hosts: &[&str]| {
+            super::hosts(&hosts.iter().map(|host| json!({ "host": host })).collect::<Vec<_>>())
+        };
+        for (hosts, expected) in [
+            (&[""][..], "*"),
+            (&["a", "", "b", "c"], "a,b,c"),
+            (&["a", "b", "c", ""], "a,b,c + 1 more..."),
+            (&["a", "", "b", "c", "d"], "a,b,c + 2 more..."),
+        ] {
+            assert_eq!(shown(hosts), expected);
         }
     }
 

@@ -375,7 +375,7 @@ async fn a_default_that_is_younger_than_the_object_is_no_change_of_it() {
     let stored = format!(
         r#"{{"apiVersion":"apps/v1","kind":"StatefulSet","metadata":{metadata},"spec":{spec},"status":{{}}}}"#
     );
-    api.store.write(store::Write::create("/statefulsets.apps/shop/old", stored)).await.unwrap();
+    api.store.write(store::Write::create("/statefulsets.apps/shop/old", Bytes::from(stored))).await.unwrap();
     let labelled = json!({"metadata": {"labels": {"a": "b"}}});
     let path = format!("{sets}/old");
     let (code, changed) =

@@ -172,6 +172,7 @@ const UNFORESEEN: [&str; 13] = [
     "unable to find api field",
     "failed to create typed patch object",
     "failed to decode managed fields",
+    "target.kind: Unsupported value",
     "target.name: Required value",
     "error dialing backend",
     "resourceVersion should not be set on objects to be created",

@@ -9,11 +9,13 @@
 //! - [`Carrier`] owns what somebody else began and cannot wait for.
 //! - [`Backoff`] spaces attempts that may fail again.
 //! - [`deadline`] and [`Stopwatch`] tell time where people ask for any number of it and clocks are set.
+//! - [`ClockSettings`] tells that the time of day is another one.
 
 mod backoff;
 mod carrier;
 mod clock;
 mod ready;
+mod settings;
 mod shutdown;
 mod tasks;
 
@@ -21,5 +23,6 @@ pub use backoff::Backoff;
 pub use carrier::{Carrier, Stopping};
 pub use clock::{Stopwatch, deadline};
 pub use ready::{NotReady, Ready, ReadySignal, readiness};
+pub use settings::ClockSettings;
 pub use shutdown::{Shutdown, ShutdownTrigger, shutdown};
 pub use tasks::{Ended, Tasks};

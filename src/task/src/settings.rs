@@ -1,0 +1,86 @@
+//! Settings of the wall clock: a board without a battery starts in 1970 or at its last shutdown, and is set when a time server answers.
+//!
+//! Whoever computed a wait from the time of day computes it anew then: no timer notices, they run by a clock that nobody sets.
+
+#![expect(unsafe_code, reason = "tokio's registration of a descriptor is unsafe")]
+
+use std::io;
+use std::os::fd::OwnedFd;
+
+use rustix::io::Errno;
+use rustix::time::{
+    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
+};
+use tokio::io::unix::AsyncFd;
+
+/// A time of day that never comes, in seconds: the kernel tells of settings only to a timer that waits for something.
+const NEVER: i64 = 1 << 40;
+
+/// Tells whenever somebody sets the wall clock. Costs a descriptor, and nothing while nobody does.
+///
+/// A clock that is only made to run faster or slower is not set.
+#[derive(Debug)]
+pub struct ClockSettings(AsyncFd<OwnedFd>);
+
+impl ClockSettings {
+    /// From now on. Must be called on a tokio runtime.
+    pub fn watch() -> io::Result<Self> {
+        let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
+        let timer = timerfd_create(TimerfdClockId::Realtime, flags)?;
+        let zero = Timespec { tv_sec: 0, tv_nsec: 0 };
+        let never = Itimerspec { it_interval: zero, it_value: Timespec { tv_sec: NEVER, tv_nsec: 0 } };
+        timerfd_settime(&timer, TimerfdTimerFlags::ABSTIME | TimerfdTimerFlags::CANCEL_ON_SET, &never)?;
+        // SAFETY: an `OwnedFd` is the same open descriptor as long as it lives, and the `AsyncFd` owns it.
+        Ok(Self(unsafe { AsyncFd::register(timer) }.map_err(io::Error::from)?))
+    }
+
+    /// Waits for the next one; several since the last call are one. Cancel safe.
+    pub async fn next(&self) -> io::Result<()> {
+        loop {
+            let mut ready = self.0.readable().await?;
+            let told = ready.try_io(|timer| Ok(rustix::io::read(timer, &mut [0; 8])?));
+            match told {
+                // The timer stays as it is, and tells of the next setting too.
+                Ok(Err(error)) if error.raw_os_error() == Some(Errno::CANCELED.raw_os_error()) => {
+                    return Ok(());
+                }
+                Ok(Err(error)) => return Err(error),
+                Ok(Ok(_)) | Err(_) => {}
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::ready;
+
+    use super::*;
+
+    /// Sets the clock a billionth of a second ahead, which hurts nobody. Needs the right to.
+    fn set_clock() -> io::Result<()> {
+        // SAFETY: all zero is a valid value of this plain C struct.
+        let mut change: libc::timex = unsafe { std::mem::zeroed() };
+        change.modes = libc::ADJ_SETOFFSET | libc::ADJ_NANO;
+        change.time.tv_usec = 1;
+        // SAFETY: the struct is ours and complete.
+        if unsafe { libc::adjtimex(&raw mut change) } < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    }
+
+    #[tokio::test]
+    async fn every_setting_is_told() {
+        let settings = ClockSettings::watch().unwrap();
+        tokio::select! {
+            biased;
+            told = settings.next() => panic!("nobody has set it yet: {told:?}"),
+            () = ready(()) => {}
+        }
+        for _ in 0..2 {
+            if let Err(error) = set_clock() {
+                eprintln!("skipped: setting the clock: {error}");
+                return;
+            }
+            settings.next().await.unwrap();
+        }
+    }
+}

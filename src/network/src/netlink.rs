@@ -2,6 +2,7 @@
 //!
 //! Everything is said so that it can be said again: what is there already is replaced, what is gone already is gone.
 
+use std::fmt;
 use std::fs::File;
 use std::io;
 use std::net::IpAddr;
@@ -244,7 +245,7 @@ impl Netlink {
 
 /// What a change of links and addresses took away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Loss {
+pub enum Loss {
     None,
     /// The link with this index is down or gone, or an address of it is.
     Of(u32),
@@ -253,14 +254,14 @@ pub(crate) enum Loss {
 }
 
 /// Tells of every change of a link or an address.
-pub(crate) struct Monitor {
+pub struct Monitor {
     events: BoxStream<'static, Loss>,
     _served: JoinSet<()>,
 }
 
 impl Monitor {
     /// Of the network namespace of the calling thread, from now on.
-    pub(crate) fn open() -> Result<Self, Error> {
+    pub fn open() -> Result<Self, Error> {
         let groups = [MulticastGroup::Link, MulticastGroup::Ipv4Ifaddr, MulticastGroup::Ipv6Ifaddr];
         let (connection, _, events) = rtnetlink::new_multicast_connection(&groups).map_err(Error::Open)?;
         let mut served = JoinSet::new();
@@ -269,8 +270,14 @@ impl Monitor {
     }
 
     /// Waits for the next change. Cancel safe.
-    pub(crate) async fn next(&mut self) -> Result<Loss, Error> {
+    pub async fn next(&mut self) -> Result<Loss, Error> {
         self.events.next().await.ok_or_else(|| Error::Open(io::ErrorKind::BrokenPipe.into()))
+    }
+}
+
+impl fmt::Debug for Monitor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Monitor").finish_non_exhaustive()
     }
 }
 

@@ -23,6 +23,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
@@ -81,7 +82,7 @@ struct Shared {
     addresses: Arc<Mutex<Ipam>>,
     node: Netlink,
     ports: HostPorts,
-    mtu: u32,
+    mtu: AtomicU32,
 }
 
 impl PodNetwork {
@@ -96,7 +97,23 @@ impl PodNetwork {
         let ports = HostPorts::new(cluster_cidrs)?;
         let opened = tokio::task::spawn_blocking(move || Ipam::open(&state, pod_cidrs));
         let addresses = opened.await.map_err(Error::Stopped)??;
-        Ok(Self(Arc::new(Shared { addresses: Arc::new(Mutex::new(addresses)), node, ports, mtu })))
+        let (addresses, mtu) = (Arc::new(Mutex::new(addresses)), mtu.into());
+        Ok(Self(Arc::new(Shared { addresses, node, ports, mtu })))
+    }
+
+    /// Pods that are linked from now on send packets of this size at most.
+    pub fn set_mtu(&self, mtu: u32) {
+        self.0.mtu.store(mtu, Ordering::Relaxed);
+    }
+
+    /// Waits until somebody removes what leads ports of the node to pods, as a firewall does that is loaded anew. Cancel safe.
+    pub async fn ports_removed(&self) -> Result<(), Error> {
+        Ok(self.0.ports.removed().await?)
+    }
+
+    /// Leads all ports that are known anew.
+    pub async fn put_ports_back(&self) -> Result<(), Error> {
+        Ok(self.0.ports.put_back().await?)
     }
 
     /// Links the pod's network namespace to the node, and returns the pod's addresses: those it had, if it had some.
@@ -174,15 +191,15 @@ impl PodNetwork {
         }
         let open = |source| Error::Namespace { path: netns.to_owned(), source };
         let namespace = File::open(netns).map_err(open)?;
-        let mac = pod_mac(addresses);
+        let (mac, mtu) = (pod_mac(addresses), self.0.mtu.load(Ordering::Relaxed));
         let peer = LinkMessageBuilder::<LinkUnspec>::new()
             .name(INSIDE)
             .setns_by_fd(namespace.as_raw_fd())
             .address(mac.to_vec())
-            .mtu(self.0.mtu);
+            .mtu(mtu);
         let pair = LinkMessageBuilder::<LinkVeth>::new(&name, INSIDE)
             .address(NODE_MAC.to_vec())
-            .mtu(self.0.mtu)
+            .mtu(mtu)
             .set_info_data(InfoData::Veth(InfoVeth::Peer(peer.build())));
         Ok(node.make(&name, pair.build()).await?.header.index)
     }

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! The table is this module's alone. It is there while a pod has such a port, also while skiff is not; a new start takes it over with
-//! the first pod that says its ports again, or removes it when it is known that none will.
+//! the first pod that says its ports again, or removes it when it is known that none will. Where somebody else removes it, it is put back.
 //!
 //! Programs of the node reach the ports at 127.0.0.1 too, as a kiosk's browser does. For that the pod's link must pass on packets from
 //! there, and so would take packets of the pod *to* there: those are dropped before anything else sees them.
@@ -19,8 +19,8 @@ use ipnet::{IpNet, Ipv4Net};
 use tokio::sync::Mutex;
 
 use crate::nft::{
-    self, Base, Chain, Element, Expression as E, Family, Field, Hook, Key, Kind, Nftables, Rule, Ruleset,
-    Set, Stored, Target, Type, Value, Verdict, priority,
+    self, Base, Chain, Element, Expression as E, Family, Field, Hook, Key, Kind, Nftables, Removals, Rule,
+    Ruleset, Set, Stored, Target, Type, Value, Verdict, priority,
 };
 
 const TABLE: &str = "skiff-host-ports";
@@ -53,6 +53,7 @@ struct Way {
 #[derive(Debug)]
 pub(crate) struct HostPorts {
     nftables: Nftables,
+    removals: Removals,
     /// Addresses of these are the cluster's, also those that the node answers at itself.
     cluster: Vec<IpNet>,
     state: Mutex<State>,
@@ -67,7 +68,25 @@ struct State {
 
 impl HostPorts {
     pub(crate) fn new(cluster: Vec<IpNet>) -> Result<Self, nft::Error> {
-        Ok(Self { nftables: Nftables::open()?, cluster, state: Mutex::default() })
+        let nftables = Nftables::open()?;
+        let removals = nftables.removals()?;
+        Ok(Self { nftables, removals, cluster, state: Mutex::default() })
+    }
+
+    /// Waits until somebody else removes the table. Cancel safe.
+    pub(crate) async fn removed(&self) -> Result<(), nft::Error> {
+        self.removals.of(TABLE).await
+    }
+
+    /// Makes the table anew, whatever is there.
+    pub(crate) async fn put_back(&self) -> Result<(), nft::Error> {
+        let mut state = self.state.lock().await;
+        // Without a port there was nothing of ours.
+        if state.pods.is_empty() {
+            return Ok(());
+        }
+        state.written = None;
+        self.write(&mut state).await
     }
 
     /// Leads these ports to the pod, and no others.

@@ -26,16 +26,19 @@ impl Node {
         Some(Self { machine: Namespace::new()?, pod: Namespace::new()?, number, backend })
     }
 
-    async fn overlay(&self) -> Overlay {
+    fn config(&self) -> OverlayConfig {
         let networks = |list: &[&str]| list.iter().map(|network| network.parse().unwrap()).collect();
-        let config = OverlayConfig {
+        OverlayConfig {
             backend: self.backend,
             cluster_cidrs: networks(&["10.42.0.0/16", "fd42::/32"]),
             service_cidrs: networks(&["10.43.0.0/16", "fd43::/112"]),
             pod_cidrs: self.pod_cidrs(),
             node_ip: None,
-        };
-        Overlay::open(config).await.unwrap()
+        }
+    }
+
+    async fn overlay(&self) -> Overlay {
+        Overlay::open(self.config()).await.unwrap()
     }
 
     fn pod_cidrs(&self) -> Vec<ipnet::IpNet> {
@@ -253,6 +256,30 @@ fn who_waits_for_the_uplink_learns_of_another_size_and_of_its_return() {
         first.overlay().await.set_peers(&[peer]).await.unwrap();
     });
     say(&first.pod, &second.pod, b[0]);
+}
+
+#[test]
+fn before_a_node_has_its_address_its_pods_do_not_leak_and_it_is_waited_for() {
+    let (Some(node), Some(other)) = (Node::new(1, Backend::default()), Namespace::new()) else { return };
+    cable(&node.machine, &other, ["198.51.100.1/24", "198.51.100.2/24"]);
+    node.machine.output("ip route add default via 198.51.100.2");
+    let address: IpAddr = "192.0.2.1".parse().unwrap();
+    node.machine.block_on(async || {
+        let config = OverlayConfig { node_ip: Some(address), ..node.config() };
+        assert!(matches!(
+            Overlay::open(config.clone()).await,
+            Err(network::overlay::Error::NoSuchAddress { .. })
+        ));
+        Overlay::guard(&config).await.unwrap();
+        let error = TcpStream::connect("10.42.99.1:80").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::HostUnreachable, "{error}");
+        let (possible, ()) = tokio::join!(Overlay::possible(address), async {
+            node.machine.output("ip address add 192.0.2.1/24 dev uplink");
+        });
+        possible.unwrap();
+        Overlay::open(config).await.unwrap();
+    });
+    assert!(node.machine.output("ip route").contains("unreachable 10.42.0.0/16"));
 }
 
 #[test]

@@ -172,6 +172,29 @@ fn ports_of_the_node_lead_to_its_pods() {
     assert_eq!(node.output("nft list tables"), "");
 }
 
+#[test]
+fn ports_that_a_firewall_flushed_are_put_back() {
+    let (Some(node), Some(outside), Some(a)) = (Namespace::new(), Namespace::new(), Namespace::new()) else {
+        return;
+    };
+    let state = tempfile::tempdir().unwrap();
+    cable(&node, &outside, ["192.0.2.1/24", "192.0.2.9/24"]);
+    node.block_on(async || {
+        let network = open(state.path()).await;
+        let ips = network.attach("a", &a.path()).await.unwrap();
+        let port = HostPort { protocol: 6, address: None, port: WEB, pod_port: 80 };
+        network.lead("a", &ips, &[port]).await.unwrap();
+        node.output("nft flush ruleset");
+        network.ports_removed().await.unwrap();
+        network.put_ports_back().await.unwrap();
+        assert!(call(&outside, &a, "192.0.2.1").is_some());
+
+        network.detach("a").await.unwrap();
+        network.put_ports_back().await.unwrap();
+    });
+    assert_eq!(node.output("nft list tables"), "", "without a port there is nothing to put back");
+}
+
 /// The link passes on what the node says from 127.0.0.1: a pod must not use it the other way.
 #[test]
 fn a_pod_with_a_port_does_not_reach_into_the_node() {

@@ -37,11 +37,23 @@ pub(super) async fn routes(kernel: &Netlink, config: &OverlayConfig, index: u32)
     Ok(())
 }
 
+/// Makes those of the pods' networks, which need no link.
+pub(super) async fn routes_to_nobody(kernel: &Netlink, config: &OverlayConfig) -> Result<(), Error> {
+    for route in to_nobody(config) {
+        kernel.route(&route).await?;
+    }
+    Ok(())
+}
+
 fn fall_backs(config: &OverlayConfig, index: u32) -> BTreeSet<Route> {
-    let fall_back = |network: &IpNet, way| Route { destination: network.trunc(), way };
-    let nobody = config.cluster_cidrs.iter().map(|network| fall_back(network, Way::Unreachable));
-    let services = config.service_cidrs.iter().map(|network| fall_back(network, Way::Last { index }));
-    nobody.chain(services).collect()
+    let services = config.service_cidrs.iter();
+    let services = services.map(|network| Route { destination: network.trunc(), way: Way::Last { index } });
+    to_nobody(config).chain(services).collect()
+}
+
+fn to_nobody(config: &OverlayConfig) -> impl Iterator<Item = Route> {
+    let networks = config.cluster_cidrs.iter();
+    networks.map(|network| Route { destination: network.trunc(), way: Way::Unreachable })
 }
 
 pub(super) fn rules(config: &OverlayConfig) -> Ruleset {

@@ -104,6 +104,17 @@ impl Overlay {
         Ok(overlay)
     }
 
+    /// Keeps the cluster's addresses inside, where the way to the other nodes cannot be opened yet.
+    pub async fn guard(config: &OverlayConfig) -> Result<(), Error> {
+        guard::routes_to_nobody(&Netlink::open()?, config).await?;
+        Ok(Nftables::open()?.apply(&guard::rules(config)).await?)
+    }
+
+    /// Waits until a link of this machine has the node's address: before that there is no way to the other nodes.
+    pub async fn possible(node_ip: IpAddr) -> Result<(), Error> {
+        uplink::appears(&Netlink::open()?, node_ip).await
+    }
+
     /// Of the VXLAN device: what peers must know.
     pub fn mac(&self) -> Option<Mac> {
         self.device.as_ref().map(|device| device.mac)

@@ -37,6 +37,18 @@ pub(super) async fn find(kernel: &Netlink, wanted: Option<IpAddr>) -> Result<Upl
     })
 }
 
+/// Waits until a link has the address.
+pub(super) async fn appears(kernel: &Netlink, address: IpAddr) -> Result<(), Error> {
+    let mut monitor = Monitor::open()?;
+    while let Err(error) = find(kernel, Some(address)).await {
+        match error {
+            Error::NoSuchAddress { .. } => monitor.next().await?,
+            error => return Err(error),
+        };
+    }
+    Ok(())
+}
+
 /// Every global address on a link that is in use and not ours.
 async fn candidates(kernel: &Netlink) -> Result<Vec<Uplink>, Error> {
     let addresses = kernel.addresses().await?;

@@ -1,7 +1,7 @@
-//! Hands the program what only the build knows: the commit, the target and the compiler.
+//! Hands the program what only the build knows: the commit and its time, the target and the compiler.
 //!
 //! Nothing that differs between two builds of one commit (time, host, path) is taken, so builds stay reproducible. A
-//! build from an archive without `.git` sets `SKIFF_COMMIT`.
+//! build from an archive without `.git` sets `SKIFF_COMMIT` and `SOURCE_DATE_EPOCH`.
 
 use std::env;
 use std::process::Command;
@@ -9,6 +9,8 @@ use std::process::Command;
 fn main() {
     println!("cargo::rerun-if-env-changed=SKIFF_COMMIT");
     println!("cargo::rustc-env=SKIFF_COMMIT={}", commit());
+    println!("cargo::rerun-if-env-changed=SOURCE_DATE_EPOCH");
+    println!("cargo::rustc-env=SKIFF_BUILT={}", built());
     println!("cargo::rustc-env=SKIFF_TARGET={}", env::var("TARGET").expect("cargo sets TARGET"));
     println!("cargo::rustc-env=SKIFF_RUSTC={}", rustc());
 }
@@ -16,6 +18,15 @@ fn main() {
 fn commit() -> String {
     let given = env::var("SKIFF_COMMIT").ok().filter(|commit| !commit.is_empty());
     given.or_else(commit_of_checkout).unwrap_or_else(|| "unknown".into())
+}
+
+/// In seconds since 1970. Clocks that say less are known to be wrong.
+fn built() -> String {
+    let given = env::var("SOURCE_DATE_EPOCH").ok().filter(|seconds| seconds.parse::<i64>().is_ok());
+    given.or_else(|| git(&["log", "-1", "--format=%ct"])).unwrap_or_else(|| {
+        println!("cargo::warning=neither SOURCE_DATE_EPOCH nor a commit says how old this is: a clock in 1970 is believed");
+        "0".into()
+    })
 }
 
 /// The checked-out commit; the build runs again when HEAD or the branch it names moves.

@@ -72,23 +72,26 @@ impl User {
 mod tests {
     use jiff::SignedDuration;
     use pki::{Authority, Leaf};
+    use time::OffsetDateTime;
     use x509_parser::pem::parse_x509_pem;
 
     use super::*;
 
+    const BUILT: OffsetDateTime = time::macros::datetime!(2026-11-01 00:00 UTC);
+
     fn built() -> Timestamp {
-        Timestamp::from_second(pki::BUILT.unix_timestamp()).unwrap()
+        Timestamp::from_second(BUILT.unix_timestamp()).unwrap()
     }
 
     fn der(authority: &Authority, user: &str) -> Vec<u8> {
-        let identity = authority.issue(&Leaf::client(user, Some("staff")), pki::BUILT).unwrap();
+        let identity = authority.issue(&Leaf::client(user, Some("staff")), BUILT).unwrap();
         parse_x509_pem(identity.certificate.as_bytes()).unwrap().1.contents
     }
 
     #[test]
     fn whoever_was_read_before_is_who_he_was() {
         let folder = tempfile::tempdir().unwrap();
-        let authority = Authority::open(folder.path(), "client", pki::BUILT).unwrap();
+        let authority = Authority::open(folder.path(), "client", BUILT).unwrap();
         let certificates = Certificates::default();
         // More than are remembered: the first is read twice.
         let ders: Vec<Vec<u8>> =
@@ -107,7 +110,7 @@ mod tests {
     #[test]
     fn a_certificate_ends_while_its_connection_goes_on() {
         let folder = tempfile::tempdir().unwrap();
-        let authority = Authority::open(folder.path(), "client", pki::BUILT).unwrap();
+        let authority = Authority::open(folder.path(), "client", BUILT).unwrap();
         let (certificates, der) = (Certificates::default(), der(&authority, "ann"));
         let late = built() + SignedDuration::from_hours(366 * 24);
         for (time, good) in [(Timestamp::UNIX_EPOCH, true), (built(), true), (late, false)] {

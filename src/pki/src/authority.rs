@@ -14,7 +14,7 @@ use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
 use crate::file;
 use crate::leaf::{Identity, Leaf};
-use crate::validity::{self, Validity};
+use crate::validity::Validity;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -147,7 +147,7 @@ impl Authority {
         };
         goes_with(&kept.certificate, &key)
             && certificate.verify_signature(Some(authority.public_key())).is_ok()
-            && !validity::is_due(certificate.validity().not_after.to_datetime(), now)
+            && !kept.is_due(now)
             && says(&certificate, leaf)
     }
 }
@@ -246,7 +246,7 @@ mod tests {
     use time::Duration;
 
     use super::*;
-    use crate::validity::BUILT;
+    use crate::validity::tests::NOW;
 
     fn server() -> Leaf {
         Leaf::server("api", vec!["kubernetes.default".into()], vec!["10.43.0.1".parse().unwrap()])
@@ -271,73 +271,76 @@ mod tests {
     fn a_certificate_is_trusted_for_its_names_whatever_the_clock_says() {
         let folder = tempfile::tempdir().unwrap();
         let no_clock = OffsetDateTime::UNIX_EPOCH + Duration::hours(1);
-        let authority = Authority::open(folder.path(), "server", no_clock).unwrap();
-        let identity = authority.issue(&server(), no_clock).unwrap();
-        for time in [no_clock, BUILT, BUILT + Duration::days(300)] {
+        let authority = Authority::open(folder.path(), "server", NOW).unwrap();
+        let identity = authority.issue(&server(), NOW).unwrap();
+        for time in [no_clock, NOW, NOW + Duration::days(300)] {
             assert!(trusted(&authority, &identity, "kubernetes.default", time), "at {time}");
             assert!(trusted(&authority, &identity, "10.43.0.1", time), "at {time}");
         }
-        assert!(!trusted(&authority, &identity, "other.default", BUILT));
-        let other = Authority::open(folder.path(), "other", BUILT).unwrap();
-        assert!(!trusted(&other, &identity, "kubernetes.default", BUILT));
+        assert!(!trusted(&authority, &identity, "other.default", NOW));
+        let other = Authority::open(folder.path(), "other", NOW).unwrap();
+        assert!(!trusted(&other, &identity, "kubernetes.default", NOW));
     }
 
     #[test]
     fn a_key_that_stays_where_it_is_gets_a_certificate() {
         let folder = tempfile::tempdir().unwrap();
-        let authority = Authority::open(folder.path(), "server", BUILT).unwrap();
+        let authority = Authority::open(folder.path(), "server", NOW).unwrap();
         let key = crate::Key::open(&folder.path().join("node.key")).unwrap();
-        let certificate = authority.sign(&key.request().unwrap(), &server(), BUILT).unwrap();
+        let certificate = authority.sign(&key.request().unwrap(), &server(), NOW).unwrap();
         let identity = key.with(certificate);
-        assert!(trusted(&authority, &identity, "kubernetes.default", BUILT));
+        assert!(trusted(&authority, &identity, "kubernetes.default", NOW));
         assert!(goes_with(&identity.certificate, &KeyPair::from_pem(&identity.key).unwrap()));
         let again = crate::Key::open(&folder.path().join("node.key")).unwrap();
         assert_eq!(again.with(String::new()).key, identity.key, "it is made once");
-        assert!(matches!(authority.sign("nonsense", &server(), BUILT), Err(Error::Request { .. })));
+        assert!(matches!(authority.sign("nonsense", &server(), NOW), Err(Error::Request { .. })));
     }
 
     #[test]
     fn an_authority_is_made_once() {
         let folder = tempfile::tempdir().unwrap();
-        let first = Authority::open(folder.path(), "server", BUILT).unwrap();
-        let second = Authority::open(folder.path(), "server", BUILT).unwrap();
+        let first = Authority::open(folder.path(), "server", NOW).unwrap();
+        let second = Authority::open(folder.path(), "server", NOW).unwrap();
         assert_eq!(first.certificate(), second.certificate());
-        let identity = second.issue(&server(), BUILT).unwrap();
-        assert!(trusted(&first, &identity, "kubernetes.default", BUILT));
+        let identity = second.issue(&server(), NOW).unwrap();
+        assert!(trusted(&first, &identity, "kubernetes.default", NOW));
     }
 
     #[test]
     fn a_certificate_that_others_trust_is_never_replaced() {
         let folder = tempfile::tempdir().unwrap();
-        Authority::open(folder.path(), "server", BUILT).unwrap();
+        Authority::open(folder.path(), "server", NOW).unwrap();
         let before = std::fs::read(folder.path().join("server-ca.crt")).unwrap();
         std::fs::remove_file(folder.path().join("server-ca.key")).unwrap();
-        assert!(matches!(Authority::open(folder.path(), "server", BUILT), Err(Error::File { .. })));
+        assert!(matches!(Authority::open(folder.path(), "server", NOW), Err(Error::File { .. })));
         std::fs::write(folder.path().join("server-ca.key"), KeyPair::generate().unwrap().serialize_pem())
             .unwrap();
-        assert!(matches!(Authority::open(folder.path(), "server", BUILT), Err(Error::Damaged { .. })));
+        assert!(matches!(Authority::open(folder.path(), "server", NOW), Err(Error::Damaged { .. })));
         assert_eq!(std::fs::read(folder.path().join("server-ca.crt")).unwrap(), before);
     }
 
     #[test]
     fn a_kept_identity_is_made_anew_only_when_it_must() {
         let folder = tempfile::tempdir().unwrap();
-        let authority = Authority::open(folder.path(), "server", BUILT).unwrap();
+        let authority = Authority::open(folder.path(), "server", NOW).unwrap();
         let keep = |leaf: &Leaf, now| authority.keep(folder.path(), "api", leaf, now).unwrap().certificate;
-        let first = keep(&server(), BUILT);
-        assert_eq!(keep(&server(), BUILT), first);
+        let first = keep(&server(), NOW);
+        assert_eq!(keep(&server(), NOW), first);
         let renamed = Leaf { dns_names: vec!["board".into()], ..server() };
-        let second = keep(&renamed, BUILT);
+        let second = keep(&renamed, NOW);
         assert_ne!(second, first, "another name");
-        let third = keep(&renamed, BUILT + Duration::days(300));
+        let third = keep(&renamed, NOW + Duration::days(300));
         assert_ne!(third, second, "soon over");
         std::fs::write(folder.path().join("api.key"), "half of a k").unwrap();
-        let fourth = keep(&renamed, BUILT + Duration::days(300));
+        let fourth = keep(&renamed, NOW + Duration::days(300));
         assert_ne!(fourth, third, "a damaged key");
+        let identity = authority.keep(folder.path(), "api", &renamed, NOW).unwrap();
+        assert!(!identity.is_due(NOW) && identity.is_due(NOW + Duration::days(600)));
+        assert!(Identity { certificate: "half of a c".into(), key: String::new() }.is_due(NOW));
         let client = Leaf::client("system:node:a", Some("system:nodes"));
-        let fifth = keep(&client, BUILT);
+        let fifth = keep(&client, NOW);
         assert_ne!(fifth, fourth);
-        assert_eq!(keep(&client, BUILT), fifth);
-        assert_ne!(keep(&Leaf::client("system:node:a", None), BUILT), fifth, "another group");
+        assert_eq!(keep(&client, NOW), fifth);
+        assert_ne!(keep(&Leaf::client("system:node:a", None), NOW), fifth, "another group");
     }
 }

@@ -6,7 +6,7 @@ use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, KeyUsagePurpose,
 use time::OffsetDateTime;
 
 use crate::Error;
-use crate::validity::Validity;
+use crate::validity::{self, Validity};
 
 /// What a holder may use its certificate for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +36,15 @@ pub struct Identity {
 impl std::fmt::Debug for Identity {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Identity").field("certificate", &self.certificate).finish_non_exhaustive()
+    }
+}
+
+impl Identity {
+    /// Whether it should be made anew: it is soon over, or cannot be read.
+    pub fn is_due(&self, now: OffsetDateTime) -> bool {
+        let pem = x509_parser::pem::parse_x509_pem(self.certificate.as_bytes());
+        let certificate = pem.as_ref().ok().and_then(|(_, pem)| pem.parse_x509().ok());
+        certificate.is_none_or(|it| validity::is_due(it.validity().not_after.to_datetime(), now))
     }
 }
 

@@ -4,8 +4,8 @@
 //! follow from what boards go through:
 //!
 //! - **The clock may be wrong.** A board without a battery starts in 1970, or where it last stopped. Certificates are
-//!   valid from the epoch on, and last from the later of now and [`BUILT`]: what a machine with a wrong
-//!   clock signs is still good when time is right.
+//!   valid from the epoch on, and last from what the caller takes for now: the program says no time before it was made, so what a
+//!   machine with a wrong clock signs is still good when time is right.
 //! - **Power may go.** A file is written whole under another name, synced, and renamed ([`file`]): after a
 //!   cut there is the old one or the new one, never half of one.
 
@@ -22,4 +22,3 @@ mod validity;
 pub use authority::{Authority, Error};
 pub use key::Key;
 pub use leaf::{Identity, Leaf, Usage};
-pub use validity::BUILT;

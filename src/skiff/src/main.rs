@@ -7,6 +7,7 @@ mod address;
 mod allocator;
 mod check;
 mod cli;
+mod clock;
 mod cluster;
 mod completion;
 mod config;

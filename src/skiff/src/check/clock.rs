@@ -3,10 +3,9 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::finding::Check;
+use crate::clock::BUILT;
 
 const NAME: &str = "clock";
-/// 2026-11-01. A release says its own time by SOURCE_DATE_EPOCH, which keeps its build reproducible.
-const FLOOR: u64 = 1_793_491_200;
 /// A clock this far ahead of the build is a clock whose counter wrapped, not an old program.
 const FAR: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
 
@@ -19,8 +18,8 @@ struct Facts {
 }
 
 pub(super) fn check() -> Vec<Check> {
-    let built = option_env!("SOURCE_DATE_EPOCH").and_then(|seconds| seconds.parse().ok()).unwrap_or(FLOOR);
-    vec![judge(&Facts { now: SystemTime::now(), built: UNIX_EPOCH + Duration::from_secs(built) })]
+    let built = UNIX_EPOCH + Duration::from_secs(BUILT.unsigned_abs());
+    vec![judge(&Facts { now: SystemTime::now(), built })]
 }
 
 fn judge(facts: &Facts) -> Check {
@@ -54,6 +53,8 @@ fn words(span: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const FLOOR: u64 = 1_793_491_200;
 
     fn judged(now: u64) -> Check {
         let at = |seconds| UNIX_EPOCH + Duration::from_secs(seconds);

@@ -31,8 +31,8 @@ pub(crate) use names::{SubjectAltName, Taint};
 pub(crate) use node::Node;
 pub(crate) use options::describe_variables;
 pub(crate) use replaced::replacement;
-pub(crate) use server::{AgentConfig, Contradiction, ServerConfig};
-pub(crate) use typed::{AgentArgs, LogArgs, LogFormat, NetworkBackend, ServerArgs};
+pub(crate) use server::{AgentConfig, Contradiction, Kubeconfig, ServerConfig};
+pub(crate) use typed::{AgentArgs, FileMode, LogArgs, LogFormat, NetworkBackend, ServerArgs};
 
 use std::io;
 use std::path::PathBuf;

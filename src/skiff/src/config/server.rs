@@ -38,7 +38,7 @@ pub(crate) struct AgentConfig {
 }
 
 /// The administrator's kubeconfig.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub(crate) struct Kubeconfig {
     pub(crate) path: PathBuf,
     pub(crate) mode: FileMode,

@@ -1,16 +1,17 @@
 //! Who may join: whoever has the token, under a name that is free or was theirs before.
 
+use std::sync::Arc;
+
 use api::status::{Resource, Status};
 use client::{Client, Key};
-use jiff::Timestamp;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use pki::token::Token;
 use pki::{Authority, Leaf};
 use sha2::{Digest, Sha256};
-use time::OffsetDateTime;
 
+use crate::clock;
 use crate::cluster::{Admission, Application, Cluster, NODES, user_of_node};
 
 /// The member of a Secret that holds the hash of a node's password.
@@ -19,7 +20,7 @@ const HASH: &str = "hash";
 pub(super) struct Admissions {
     /// What clients trust.
     servers: String,
-    clients: Authority,
+    clients: Arc<Authority>,
     token: Token,
     client: Client,
     cluster: Cluster,
@@ -28,7 +29,7 @@ pub(super) struct Admissions {
 impl Admissions {
     pub(super) fn new(
         servers: String,
-        clients: Authority,
+        clients: Arc<Authority>,
         token: Token,
         client: Client,
         cluster: Cluster,
@@ -54,11 +55,9 @@ impl Admissions {
         }
         self.check_password(name, &application.password).await?;
         let leaf = Leaf::client(user_of_node(name), Some(NODES));
-        let now = OffsetDateTime::from_unix_timestamp(Timestamp::now().as_second())
-            .map_err(|error| Status::internal(&error.to_string()))?;
         let certificate = self
             .clients
-            .sign(&application.request, &leaf, now)
+            .sign(&application.request, &leaf, clock::now())
             .map_err(|error| Status::bad_request(format!("{:#}", anyhow::Error::from(error))))?;
         Ok(Admission { certificate, cluster: self.cluster.clone() })
     }

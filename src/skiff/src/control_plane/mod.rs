@@ -20,18 +20,18 @@ use apiserver::{ApiServer, Audit, AuditConfig, Issuer, User};
 use client::{Caches, Client, Recorder};
 use http::HeaderValue;
 use http::header::USER_AGENT;
-use jiff::Timestamp;
 use pki::Authority;
 use pki::token::Token;
 use store::{Config, Store};
 use task::{Carrier, Ready, ReadySignal, Shutdown, Tasks, readiness};
 use tokio::net::{TcpListener, TcpSocket};
 use tower::util::MapRequest;
-use transport::{Certificate, Listener};
+use transport::Listener;
 
 use self::admission::Admissions;
 use self::front::Front;
-use self::identity::Identities;
+use self::identity::{Authorities, Identities, Own};
+use crate::clock;
 use crate::cluster::Cluster;
 use crate::config::ServerConfig;
 use crate::lifecycle::{self, Component};
@@ -72,12 +72,12 @@ impl Access {
 /// Opens everything; called in the runtime, before anything runs.
 pub(crate) fn component(config: &ServerConfig, address: IpAddr) -> anyhow::Result<(Component, Access)> {
     let identities =
-        Identities::open(config, address, now()).context("prepare the identities of the cluster")?;
+        Identities::open(config, address, clock::now()).context("prepare the identities of the cluster")?;
+    let Authorities { servers, clients } = identities.authorities;
     let store = open_store(config)?;
     let tcp = listen(config.https_listen_port)?;
-    let certificate = Certificate::new(&identities.api).context("use the certificate of the API server")?;
-    let listener = Listener::new(tcp, certificate, identities.clients.certificate())?;
-    identities.write_kubeconfig(config)?;
+    let listener = Listener::new(tcp, identities.own.certificate(), clients.certificate())?;
+    identities.own.write_kubeconfig()?;
     tell_what_to_do_next(config, address);
     let issuer = Issuer::new(
         identities.tokens,
@@ -90,8 +90,9 @@ pub(crate) fn component(config: &ServerConfig, address: IpAddr) -> anyhow::Resul
         caches: caches.clone(),
         store,
         listener,
-        servers: identities.servers,
-        clients: identities.clients,
+        servers,
+        clients,
+        own: identities.own,
         join: identities.join,
         cluster: Cluster::of(config),
         address: SocketAddr::new(address, config.https_listen_port),
@@ -119,8 +120,9 @@ struct ControlPlane {
     api: ApiServer,
     caches: Caches,
     listener: Listener,
-    servers: Authority,
-    clients: Authority,
+    servers: Arc<Authority>,
+    clients: Arc<Authority>,
+    own: Own,
     join: Token,
     cluster: Cluster,
     /// Where the API is reached from other machines.
@@ -144,6 +146,7 @@ impl ControlPlane {
         }
         let authority = self.servers.certificate().to_owned();
         let admissions = Admissions::new(authority, self.clients, self.join, root, self.cluster);
+        let renewal = self.own.renew();
         let kept = Arc::new(Carrier::default());
         let front = Front::new(self.api.clone(), admissions, kept.clone());
         ready.set();
@@ -159,6 +162,7 @@ impl ControlPlane {
             // Both follow what goes on until the store stops, which it does below and not before.
             () = self.api.run() => Ok(()),
             () = kept.run() => Ok(()),
+            ended = renewal => ended,
             ended = parts.next() => Err(anyhow::anyhow!("a part of the control plane ended: {ended:?}")),
         };
         let stopped = self.store.stop().await.context("write what was still in memory to disk");
@@ -227,8 +231,4 @@ fn listen(port: u16) -> anyhow::Result<TcpListener> {
     bind(TcpSocket::new_v6(), Ipv6Addr::UNSPECIFIED.into())
         .or_else(|_| bind(TcpSocket::new_v4(), [0, 0, 0, 0].into()))
         .with_context(|| format!("listen on port {port}; `skiff check-config` names who holds it"))
-}
-
-fn now() -> Timestamp {
-    Timestamp::now()
 }

@@ -1,8 +1,10 @@
 //! How a machine becomes a member: by its token the first time, by what it kept when its server is away.
 //!
 //! Everything it learns is kept on disk, so that a machine that lost power starts its pods again with no server to ask.
+//! Its certificate lasts a year, and boards run for years: it asks for the next one long before.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -11,17 +13,21 @@ use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
 use pki::token::Token;
 use pki::{Identity, Key, file};
-use task::Backoff;
+use task::{Backoff, ClockSettings};
+use time::OffsetDateTime;
 use tower::{Service, ServiceExt};
 use tracing::{info, warn};
-use transport::Connector;
+use transport::{Certificate, Connector};
 
+use crate::clock;
 use crate::cluster::{Admission, Application, Cluster, JOIN_PATH};
 use crate::config::{Join, ServerUrl};
 
 const LARGEST_ANSWER: usize = 256 * 1024;
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// A certificate is asked for months before it is needed.
+const LONGEST_WAIT_TO_RENEW: Duration = Duration::from_secs(60 * 60);
 
 /// What a member has: whom it trusts, who it is, and where it is.
 #[derive(Debug)]
@@ -32,31 +38,104 @@ pub(crate) struct Member {
     pub(crate) cluster: Cluster,
 }
 
-/// Joins, again and again until it works; what cannot change by itself is an error at once.
-pub(crate) async fn join(folder: &Path, join: &Join, node: &str) -> anyhow::Result<Member> {
-    let place = Place { folder: folder.to_path_buf() };
-    let token = Token::parse(join.token.as_str()).context("read --token")?;
-    let key = place.key()?;
-    let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
-    loop {
-        let refused = match ask(&join.server, &token, &place.application(node, &key)?).await {
-            Ok((authority, admission)) => return place.keep(&key, authority, admission),
-            Err(refused) => refused,
-        };
-        match (refused, place.kept(&key)) {
-            (Refused::ForGood(error), _) => return Err(error),
-            (Refused::ForNow(error), Some(member)) => {
-                warn!("{} cannot be asked, going on with what was kept: {error:#}", join.server);
-                return Ok(member);
-            }
-            (Refused::ForNow(error), None) => {
-                warn!(
-                    "cannot join {} yet, trying again; is the server up, and its port open to this machine? {error:#}",
-                    join.server
-                );
-                backoff.wait().await;
+/// A machine before its server.
+#[derive(Debug, Clone)]
+pub(crate) struct Joining {
+    server: ServerUrl,
+    token: Token,
+    node: String,
+    key: Arc<Key>,
+    place: Place,
+}
+
+impl Joining {
+    pub(crate) fn open(folder: &Path, join: &Join, node: String) -> anyhow::Result<Self> {
+        let place = Place { folder: folder.to_path_buf() };
+        let token = Token::parse(join.token.as_str()).context("read --token")?;
+        let key = Arc::new(place.key()?);
+        Ok(Self { server: join.server.clone(), token, node, key, place })
+    }
+
+    /// Joins, again and again until it works; what cannot change by itself is an error at once.
+    pub(crate) async fn join(&self) -> anyhow::Result<Member> {
+        let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
+        loop {
+            let refused = match self.ask().await {
+                Ok(member) => {
+                    info!("joined the cluster");
+                    return Ok(member);
+                }
+                Err(refused) => refused,
+            };
+            match (refused, self.place.kept(&self.key)) {
+                (Refused::ForGood(error), _) => return Err(error),
+                (Refused::ForNow(error), Some(member)) => {
+                    warn!("{} cannot be asked, going on with what was kept: {error:#}", self.server);
+                    return Ok(member);
+                }
+                (Refused::ForNow(error), None) => {
+                    warn!(
+                        "cannot join {} yet, trying again; is the server up, and its port open to this machine? {error:#}",
+                        self.server
+                    );
+                    backoff.wait().await;
+                }
             }
         }
+    }
+
+    async fn ask(&self) -> Result<Member, Refused> {
+        let application = self.place.application(&self.node, &self.key).map_err(Refused::ForGood)?;
+        let (authority, admission) = ask(&self.server, &self.token, &application).await?;
+        self.place.keep(&self.key, authority, admission).map_err(Refused::ForGood)
+    }
+
+    /// What keeps the certificate good, wherever it is shown.
+    pub(crate) fn renewal(self, member: &Member, shown: Certificate) -> Renewal {
+        Renewal { joining: self, identity: member.identity.clone(), shown }
+    }
+}
+
+/// The certificate of a member, for as long as it runs.
+#[derive(Debug)]
+pub(crate) struct Renewal {
+    joining: Joining,
+    identity: Identity,
+    shown: Certificate,
+}
+
+impl Renewal {
+    pub(crate) fn certificate(&self) -> Certificate {
+        self.shown.clone()
+    }
+
+    /// Asks for another certificate whenever this one is soon over. Ends only if nobody tells when the clock is set.
+    pub(crate) async fn run(mut self) -> anyhow::Result<()> {
+        let settings = ClockSettings::watch().context("learn when the clock is set")?;
+        let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT_TO_RENEW);
+        loop {
+            match self.look(clock::now()).await {
+                Ok(()) => {
+                    backoff.reset();
+                    clock::next_look(&settings).await;
+                }
+                Err(error) => {
+                    warn!("cannot renew the certificate of this node, trying again: {error:#}");
+                    backoff.wait().await;
+                }
+            }
+        }
+    }
+
+    async fn look(&mut self, now: OffsetDateTime) -> anyhow::Result<()> {
+        if !self.identity.is_due(now) {
+            return Ok(());
+        }
+        let member = self.joining.ask().await.map_err(Refused::into_error)?;
+        self.shown.replace(&member.identity).context("use the new certificate")?;
+        self.identity = member.identity;
+        info!("the certificate of this node is a new one");
+        Ok(())
     }
 }
 
@@ -64,6 +143,13 @@ pub(crate) async fn join(folder: &Path, join: &Join, node: &str) -> anyhow::Resu
 enum Refused {
     ForNow(anyhow::Error),
     ForGood(anyhow::Error),
+}
+
+impl Refused {
+    fn into_error(self) -> anyhow::Error {
+        let (Self::ForNow(error) | Self::ForGood(error)) = self;
+        error
+    }
 }
 
 async fn ask(
@@ -118,6 +204,7 @@ fn message(answer: &[u8]) -> String {
 }
 
 /// Where a member keeps what it has.
+#[derive(Debug, Clone)]
 struct Place {
     folder: PathBuf,
 }
@@ -159,7 +246,6 @@ impl Place {
                     .with_context(|| format!("write {}", path.display()))?;
             }
         }
-        info!("joined the cluster");
         Ok(Member { authority, identity: key.with(admission.certificate), cluster: admission.cluster })
     }
 
@@ -171,5 +257,98 @@ impl Place {
             identity: key.with(read("client-node.crt")?),
             cluster: serde_json::from_str(&read("cluster.json")?).ok()?,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::future::pending;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use http::Response;
+    use hyper::body::Incoming;
+    use pki::{Authority, Leaf};
+    use task::Tasks;
+    use tokio::net::TcpListener;
+    use transport::{AUTHORITY_PATH, Listener};
+
+    use super::*;
+    use crate::config::NetworkBackend;
+
+    /// A server that admits whoever asks.
+    struct Server {
+        servers: Authority,
+        clients: Authority,
+        admitted: AtomicU32,
+    }
+
+    impl Server {
+        async fn start(folder: &Path) -> (Arc<Self>, ServerUrl, Tasks<()>) {
+            let authority = |name| Authority::open(folder, name, clock::now()).unwrap();
+            let (servers, clients) = (authority("server"), authority("client"));
+            let leaf = Leaf::server("server", vec![], vec!["127.0.0.1".parse().unwrap()]);
+            let shown = Certificate::new(&servers.issue(&leaf, clock::now()).unwrap()).unwrap();
+            let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let listener = Listener::new(tcp, shown, clients.certificate()).unwrap();
+            let url = format!("https://{}", listener.address().unwrap()).parse().unwrap();
+            let server = Arc::new(Self { servers, clients, admitted: AtomicU32::new(0) });
+            let answering = server.clone();
+            let service = tower::service_fn(move |request| answer(answering.clone(), request));
+            let mut tasks = Tasks::new();
+            tasks.spawn("server", listener.serve(service, pending(), Duration::ZERO));
+            (server, url, tasks)
+        }
+    }
+
+    async fn answer(
+        server: Arc<Server>,
+        request: Request<Incoming>,
+    ) -> Result<Response<Full<Bytes>>, Infallible> {
+        if request.uri().path() == AUTHORITY_PATH {
+            return Ok(Response::new(server.servers.certificate().to_owned().into()));
+        }
+        assert_eq!(request.uri().path(), JOIN_PATH);
+        let body = request.into_body().collect().await.unwrap().to_bytes();
+        let application: Application = serde_json::from_slice(&body).unwrap();
+        let leaf = Leaf::client("system:node:a", None);
+        let certificate = server.clients.sign(&application.request, &leaf, clock::now()).unwrap();
+        let cluster = Cluster {
+            pod_networks: vec![],
+            service_networks: vec![],
+            dns: vec![],
+            has_dns: false,
+            domain: "cluster.local".into(),
+            backend: NetworkBackend::None,
+        };
+        server.admitted.fetch_add(1, Ordering::Relaxed);
+        Ok(Response::new(serde_json::to_vec(&Admission { certificate, cluster }).unwrap().into()))
+    }
+
+    #[tokio::test]
+    async fn a_certificate_that_is_soon_over_is_asked_for_anew() {
+        let (theirs, ours) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (server, url, _serving) = Server::start(theirs.path()).await;
+        let token = Token::generate("server", server.servers.certificate()).unwrap().to_string();
+        let join = Join { server: url, token: token.parse().unwrap() };
+        let joining = Joining::open(ours.path(), &join, "a".into()).unwrap();
+        let member = joining.join().await.unwrap();
+        let shown = Certificate::new(&member.identity).unwrap();
+        let mut renewal = joining.renewal(&member, shown.clone());
+        let all = || {
+            let kept = std::fs::read_to_string(ours.path().join("client-node.crt")).unwrap();
+            (server.admitted.load(Ordering::Relaxed), format!("{shown:?}"), kept)
+        };
+        let first = all();
+        let months = |months: i64| clock::now() + time::Duration::days(30 * months);
+        renewal.look(months(7)).await.unwrap();
+        assert_eq!(all(), first);
+        renewal.look(months(9)).await.unwrap();
+        let second = all();
+        assert_eq!((first.0, second.0), (1, 2));
+        assert_ne!(second.1, first.1, "the next connection shows another certificate");
+        assert_ne!(second.2, first.2, "a restart finds it");
+        renewal.look(clock::now()).await.unwrap();
+        assert_eq!(all(), second);
     }
 }

@@ -17,7 +17,7 @@ pub(crate) fn server(args: ServerArgs) -> anyhow::Result<Exit> {
     if config.node.is_some() {
         must_be_root(", or the control plane alone with --disable-agent")?;
     }
-    Ok(lifecycle::run(|| server_components(&config))?)
+    Ok(lifecycle::run(async || server_components(&config).await)?)
 }
 
 pub(crate) fn agent(args: AgentArgs) -> anyhow::Result<Exit> {
@@ -25,7 +25,7 @@ pub(crate) fn agent(args: AgentArgs) -> anyhow::Result<Exit> {
     let config = args.meaning(&host_name())?;
     begin("agent", &logs, &config, &config.demands())?;
     must_be_root("")?;
-    Ok(lifecycle::run(|| Ok(vec![node::component(config)]))?)
+    Ok(lifecycle::run(async || Ok(vec![node::component(config)]))?)
 }
 
 /// The first lines of a log say which build runs with which configuration on what kind of machine.
@@ -52,14 +52,16 @@ fn must_be_root(unless: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn server_components(config: &ServerConfig) -> anyhow::Result<Vec<Component>> {
+async fn server_components(config: &ServerConfig) -> anyhow::Result<Vec<Component>> {
     if let Membership::Join(_) = &config.membership {
         bail!("--server is not built yet: this version runs one server, which founds its cluster")
     }
-    let address = config.node.as_ref().map_or_else(address::own, node::own_address)?;
-    let (plane, access) = control_plane::component(config, address)?;
-    let node = config.node.as_ref().map(|node| node::of_server(config, node, address, &access));
-    Ok([Some(plane), node].into_iter().flatten().collect())
+    let given = config.node.as_ref().map_or(&[][..], |node| &node.addresses);
+    let ipv6 = config.network.cluster_cidr.first().is_some_and(|network| network.addr().is_ipv6());
+    let address = address::find(given, &config.data_dir, ipv6).await?;
+    let (plane, access) = control_plane::component(config, address.ip)?;
+    let node = config.node.as_ref().map(|node| node::of_server(config, node, address.ip, &access));
+    Ok([Some(plane), node, Some(address.component())].into_iter().flatten().collect())
 }
 
 fn host_name() -> String {

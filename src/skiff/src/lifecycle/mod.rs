@@ -41,13 +41,19 @@ pub(crate) enum Error {
 }
 
 /// Builds components, runs them until the first ends or a signal asks, and drains them. `build` is called in the
-/// runtime, so that it may bind sockets.
-pub(crate) fn run(build: impl FnOnce() -> anyhow::Result<Vec<Component>>) -> Result<Exit, Error> {
+/// runtime, so that it may bind sockets; it may wait, and a signal ends that.
+pub(crate) fn run(build: impl AsyncFnOnce() -> anyhow::Result<Vec<Component>>) -> Result<Exit, Error> {
     let notifier = Notifier::from_environment().map_err(Error::Notify)?;
     let runtime = runtime().map_err(Error::Runtime)?;
     let exit = runtime.block_on(async {
-        let signals = Signals::listen().map_err(Error::Signals)?;
-        let components = build().map_err(Error::Build)?;
+        let mut signals = Signals::listen().map_err(Error::Signals)?;
+        let components = tokio::select! {
+            built = build() => built.map_err(Error::Build)?,
+            signal = signals.next() => {
+                tracing::info!(%signal, "stopping before anything was started");
+                return Ok(Exit::Success);
+            }
+        };
         Ok(supervise(components, signals, notifier).await)
     });
     // Not dropped: that would wait for blocking work, which the drain has waited for long enough.

@@ -30,7 +30,7 @@ fn process() {
     panics::handle();
     logs::start(&LogArgs { log_level: "debug".parse().unwrap(), log_format: LogFormat::Text });
     let behaviour = std::env::var(BEHAVIOUR).unwrap();
-    let exit = run(|| Ok(vec![component(behaviour)])).unwrap();
+    let exit = run(async || Ok(vec![component(behaviour)])).unwrap();
     std::process::exit(exit as i32);
 }
 

@@ -5,6 +5,7 @@
 //!               dns, proxy: from the shared caches       tunnel: the server's way to logs and exec
 //! ```
 
+mod archives;
 mod membership;
 mod network;
 mod tunnel;
@@ -29,7 +30,7 @@ use tower::util::MapRequest;
 use transport::tunnel::Here;
 use transport::{Certificate, Connector, Dialer};
 
-use self::membership::Member;
+use self::membership::{Joining, Member, Renewal};
 use self::network::NodeNetwork;
 use crate::address;
 use crate::cluster::{Cluster, NODES, user_of_node};
@@ -69,6 +70,8 @@ struct Agent {
     cluster: Cluster,
     caches: Caches,
     reach: Reach,
+    /// Of the certificate; the agent of a server's machine needs none.
+    renewal: Option<Renewal>,
 }
 
 /// How the server's streams come in.
@@ -88,6 +91,7 @@ pub(crate) fn of_server(config: &ServerConfig, node: &Node, address: IpAddr, acc
         // The process's caches see everything; only what the agent writes is its own.
         caches: access.caches.acting_as(access.client(&user_of_node(&name), &[NODES], PROGRAM)),
         reach: Reach::Here(access.tunnels().here(&name)),
+        renewal: None,
     };
     let (signal, ready) = readiness();
     let mut plane = access.ready.clone();
@@ -104,34 +108,43 @@ pub(crate) fn of_server(config: &ServerConfig, node: &Node, address: IpAddr, acc
 pub(crate) fn component(config: AgentConfig) -> Component {
     let (signal, ready) = readiness();
     Component::new("node agent", ready, move |shutdown| async move {
-        let folder = config.data_dir.join("agent");
-        let name = config.node.name.to_string();
-        let joining = membership::join(&folder, &config.join, &name);
-        let Some(member) = shutdown.or_requested(joining).await else { return Ok(()) };
-        let agent = Agent::of(config, member?)?;
-        agent.run(signal, shutdown).await
+        let joining =
+            Joining::open(&config.data_dir.join("agent"), &config.join, config.node.name.to_string())?;
+        let Some(member) = shutdown.or_requested(joining.join()).await else { return Ok(()) };
+        let member = member?;
+        let ipv6 = member.cluster.pod_networks.first().is_some_and(|network| network.addr().is_ipv6());
+        let finding = address::find(&config.node.addresses, &config.data_dir, ipv6);
+        let Some(address) = shutdown.or_requested(finding).await else { return Ok(()) };
+        let address = address?;
+        let certificate = Certificate::new(&member.identity).context("use the certificate of this node")?;
+        let agent = Agent::of(config, &member, address.ip, joining.renewal(&member, certificate))?;
+        tokio::select! {
+            ended = agent.run(signal, shutdown) => ended,
+            moved = address.hold() => Ok(moved.map(|never| match never {})?),
+        }
     })
 }
 
 impl Agent {
-    fn of(config: AgentConfig, member: Member) -> anyhow::Result<Self> {
+    fn of(config: AgentConfig, member: &Member, address: IpAddr, renewal: Renewal) -> anyhow::Result<Self> {
         let server = config.join.server;
-        let certificate = Certificate::new(&member.identity).context("use the certificate of this node")?;
+        let certificate = renewal.certificate();
         let dialer = Dialer::new(&server.host, server.port, &member.authority, certificate.clone())?;
         let client = remote(&server, &member.authority, certificate)?;
         let name = config.node.name.to_string();
         let ours = ListOptions { fields: format!("spec.nodeName={name}"), ..ListOptions::default() };
         Ok(Self {
-            address: own_address(&config.node)?,
+            address,
             node: config.node,
             data_dir: config.data_dir,
-            cluster: member.cluster,
+            cluster: member.cluster.clone(),
             caches: Caches::new(client).narrow::<Pod>(ours),
             reach: Reach::Dial(dialer),
+            renewal: Some(renewal),
         })
     }
 
-    async fn run(self, ready: ReadySignal, shutdown: Shutdown) -> anyhow::Result<()> {
+    async fn run(mut self, ready: ReadySignal, shutdown: Shutdown) -> anyhow::Result<()> {
         let name = self.node.name.to_string();
         let state = self.data_dir.join("agent");
         let images = self.images(&state).await?;
@@ -168,6 +181,9 @@ impl Agent {
             });
         }
         tasks.spawn("network", network.run());
+        if let Some(renewal) = self.renewal.take() {
+            tasks.spawn("certificate", renewal.run());
+        }
         let (routed, _) = readiness();
         let proxy = proxy::Context {
             caches: self.caches.clone(),
@@ -208,19 +224,7 @@ impl Agent {
         let content = state.join("content");
         let opened = tokio::task::spawn_blocking(move || Images::open_with(content, registries));
         let images = opened.await.context("open the images")?.context("open the images of this machine")?;
-        let folder = state.join("images");
-        let archives = std::fs::read_dir(&folder).into_iter().flatten().flatten().map(|entry| entry.path());
-        for archive in archives.filter(|path| path.is_file()) {
-            match images.import(&archive).await {
-                Ok(imported) => {
-                    tracing::info!(archive = %archive.display(), images = imported.len(), "imported");
-                }
-                Err(error) => {
-                    let error = anyhow::Error::from(error);
-                    tracing::error!(archive = %archive.display(), "cannot import an archive of images: {error:#}");
-                }
-            }
-        }
+        archives::import(&images, state).await;
         Ok(images)
     }
 
@@ -304,11 +308,6 @@ async fn serve<W: Workloads>(reach: Reach, server: Server<W>, carrier: Arc<Carri
         () = carrier.run() => {}
     }
     bail!("the streams from the API server ended")
-}
-
-/// The address that others reach this machine by.
-pub(crate) fn own_address(node: &Node) -> Result<IpAddr, address::Error> {
-    node.addresses.first().copied().map_or_else(address::own, Ok)
 }
 
 fn resolv_conf() -> PathBuf {

@@ -1,8 +1,9 @@
 //! The node in the cluster's network: its part of the pod addresses, its way to the other nodes and theirs to it.
 //!
 //! Which part of the pod network is this node's stands in its Node object, and is kept on disk: after a power cut pods get
-//! their addresses back before any server is asked.
+//! their addresses back before any server is asked, and before the machine has a network of its own.
 
+use std::convert::Infallible;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,8 +13,10 @@ use client::{Cache, Caches, Key, Patch};
 use ipnet::IpNet;
 use k8s_openapi::api::core::v1::Node;
 use network::netlink::Mac;
+use network::overlay;
 use network::{Backend, Overlay, OverlayConfig, Peer, PodNetwork, PodNetworkConfig};
 use pki::file;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use task::Backoff;
 use tokio::sync::watch;
@@ -42,25 +45,39 @@ pub(super) struct NodeNetwork {
     pub(super) opened: watch::Sender<Option<PodNetwork>>,
 }
 
+/// What the pods' network was when this node ran last.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Kept {
+    networks: Vec<IpNet>,
+    mtu: u32,
+}
+
 impl NodeNetwork {
     /// Opens the network and keeps the ways to the other nodes up to date. Ends only when it cannot go on.
     pub(super) async fn run(self) -> anyhow::Result<()> {
+        let opened = self.opened.subscribe();
+        tokio::select! {
+            ended = self.follow() => ended,
+            ended = keep_ports(opened) => ended.map(|never| match never {}),
+        }
+    }
+
+    async fn follow(self) -> anyhow::Result<()> {
         let nodes = self.caches.of::<Node>();
-        let kept = kept(&self.state)?;
-        let ours = match kept.clone() {
-            Some(networks) => networks,
+        let kept = Kept::read(&self.state)?;
+        let ours = match &kept {
+            Some(kept) => kept.networks.clone(),
             None => assigned(&nodes, &self.node).await,
         };
-        keep(&self.state, &ours)?;
-        let mut overlay = self.overlay(&ours).await?;
-        self.open_pods(&ours, overlay.mtu()).await?;
+        let (pods, mut overlay) = self.open(&ours, kept.as_ref()).await?;
         nodes.synced().await;
         self.tell(&overlay).await;
         let mut changes = nodes.changes();
         loop {
+            pods.set_mtu(overlay.mtu());
             let now = assigned(&nodes, &self.node).await;
+            Kept { networks: now.clone(), mtu: overlay.mtu() }.keep(&self.state)?;
             if now != ours {
-                keep(&self.state, &now)?;
                 bail!(
                     "this node's part of the pod network was {ours:?} and is {now:?}: starting again with it"
                 );
@@ -73,26 +90,51 @@ impl NodeNetwork {
                 _ = changes.next() => {}
                 changed = overlay.changed() => {
                     changed.context("follow the link to the other nodes")?;
-                    overlay = self.reopened(&ours).await;
+                    overlay = self.overlay(&ours).await;
                 }
             }
         }
     }
 
-    /// The way to the other nodes anew: the link to them changed, or somebody removed our rules.
-    async fn reopened(&self, ours: &[IpNet]) -> Overlay {
+    /// Pods do not wait for the way to the other nodes: until it can be opened they have the network that was here last.
+    async fn open(&self, ours: &[IpNet], kept: Option<&Kept>) -> anyhow::Result<(PodNetwork, Overlay)> {
+        let error = match Overlay::open(self.config(ours)).await {
+            Ok(overlay) => return Ok((self.pods(ours, overlay.mtu()).await?, overlay)),
+            Err(error) => anyhow::Error::from(error),
+        };
+        warn!("cannot open the way to the other nodes yet: {error:#}");
+        Overlay::guard(&self.config(ours)).await.context("keep the cluster's addresses inside")?;
+        let Some(kept) = kept else {
+            let overlay = self.overlay(ours).await;
+            return Ok((self.pods(ours, overlay.mtu()).await?, overlay));
+        };
+        Ok((self.pods(ours, kept.mtu).await?, self.overlay(ours).await))
+    }
+
+    /// The way to the other nodes, as soon as it can be opened: at the start, when the link to them changed, or when somebody
+    /// removed our rules.
+    async fn overlay(&self, ours: &[IpNet]) -> Overlay {
         let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
         loop {
-            match self.overlay(ours).await {
+            let error = match Overlay::open(self.config(ours)).await {
                 Ok(overlay) => return overlay,
-                Err(error) => warn!("cannot open the way to the other nodes again: {error:#}"),
-            }
+                Err(error) => error,
+            };
+            let error = match error {
+                overlay::Error::NoSuchAddress { address } => match Overlay::possible(address).await {
+                    Ok(()) => continue,
+                    Err(error) => error,
+                },
+                error => error,
+            };
+            let error = anyhow::Error::from(error);
+            warn!("cannot open the way to the other nodes, trying again: {error:#}");
             backoff.wait().await;
         }
     }
 
-    async fn overlay(&self, ours: &[IpNet]) -> anyhow::Result<Overlay> {
-        let config = OverlayConfig {
+    fn config(&self, ours: &[IpNet]) -> OverlayConfig {
+        OverlayConfig {
             backend: match self.cluster.backend {
                 NetworkBackend::Vxlan => Backend::default(),
                 NetworkBackend::HostGw => Backend::HostGw,
@@ -102,11 +144,10 @@ impl NodeNetwork {
             service_cidrs: self.cluster.service_networks.clone(),
             pod_cidrs: ours.to_vec(),
             node_ip: Some(self.address),
-        };
-        Overlay::open(config).await.context("open the way to the other nodes")
+        }
     }
 
-    async fn open_pods(&self, ours: &[IpNet], mtu: u32) -> anyhow::Result<()> {
+    async fn pods(&self, ours: &[IpNet], mtu: u32) -> anyhow::Result<PodNetwork> {
         let networks = self.cluster.pod_networks.iter().chain(&self.cluster.service_networks);
         let pods = PodNetworkConfig {
             state: self.state.join("addresses"),
@@ -116,8 +157,8 @@ impl NodeNetwork {
         };
         let pods = PodNetwork::open(pods).await.context("open the network of the pods")?;
         info!(part = ?ours, "the network of the pods is open");
-        self.opened.send_replace(Some(pods));
-        Ok(())
+        self.opened.send_replace(Some(pods.clone()));
+        Ok(pods)
     }
 
     /// Says of this node what the others must know to reach its pods.
@@ -143,6 +184,22 @@ impl NodeNetwork {
             warn!(%error, "cannot tell the other nodes how to reach this one, trying again");
             backoff.wait().await;
         }
+    }
+}
+
+/// Puts the ports of the node that lead to pods back whenever somebody removes them.
+async fn keep_ports(mut opened: watch::Receiver<Option<PodNetwork>>) -> anyhow::Result<Infallible> {
+    let pods = opened.wait_for(Option::is_some).await?.clone().expect("it was waited for");
+    let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
+    loop {
+        pods.ports_removed().await.context("follow what becomes of the ports that lead to pods")?;
+        warn!("somebody removed the ports of this node that lead to pods, putting them back");
+        while let Err(error) = pods.put_ports_back().await {
+            let error = anyhow::Error::from(error);
+            warn!("cannot lead ports of this node to pods, trying again: {error:#}");
+            backoff.wait().await;
+        }
+        backoff.reset();
     }
 }
 
@@ -200,21 +257,22 @@ fn path(state: &Path) -> PathBuf {
     state.join("pod-networks.json")
 }
 
-fn kept(state: &Path) -> anyhow::Result<Option<Vec<IpNet>>> {
-    let path = path(state);
-    let text = file::read(&path).with_context(|| format!("read {}", path.display()))?;
-    Ok(text
-        .and_then(|text| serde_json::from_str(&text).ok())
-        .filter(|networks: &Vec<IpNet>| !networks.is_empty()))
-}
-
-fn keep(state: &Path, networks: &[IpNet]) -> anyhow::Result<()> {
-    if kept(state)?.as_deref() == Some(networks) {
-        return Ok(());
+impl Kept {
+    fn read(state: &Path) -> anyhow::Result<Option<Self>> {
+        let path = path(state);
+        let text = file::read(&path).with_context(|| format!("read {}", path.display()))?;
+        let kept = text.and_then(|text| serde_json::from_str(&text).ok());
+        Ok(kept.filter(|kept: &Self| !kept.networks.is_empty()))
     }
-    let path = path(state);
-    let text = serde_json::to_string(networks)?;
-    file::write(&path, text.as_bytes(), file::PUBLIC).with_context(|| format!("write {}", path.display()))
+
+    fn keep(&self, state: &Path) -> anyhow::Result<()> {
+        if Self::read(state)?.as_ref() == Some(self) {
+            return Ok(());
+        }
+        let path = path(state);
+        let text = serde_json::to_string(self)?;
+        file::write(&path, text.as_bytes(), file::PUBLIC).with_context(|| format!("write {}", path.display()))
+    }
 }
 
 #[cfg(test)]
@@ -233,9 +291,9 @@ mod tests {
     #[test]
     fn a_part_of_the_network_is_kept() {
         let folder = tempfile::tempdir().unwrap();
-        assert_eq!(kept(folder.path()).unwrap(), None);
-        let networks: Vec<IpNet> = vec!["10.42.3.0/24".parse().unwrap()];
-        keep(folder.path(), &networks).unwrap();
-        assert_eq!(kept(folder.path()).unwrap(), Some(networks));
+        assert_eq!(Kept::read(folder.path()).unwrap(), None);
+        let kept = Kept { networks: vec!["10.42.3.0/24".parse().unwrap()], mtu: 1450 };
+        kept.keep(folder.path()).unwrap();
+        assert_eq!(Kept::read(folder.path()).unwrap(), Some(kept));
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! `scripts/run` shows its beginning to a newcomer.
 
+mod boots;
 mod by_hand;
 mod first_start;
 mod kills;
@@ -55,6 +56,23 @@ fn client(image: &str) -> String {
     format!(
         "{{apiVersion: v1, kind: Pod, metadata: {{name: client}}, spec: {{terminationGracePeriodSeconds: 1, \
          containers: [{{name: client, image: {image}, command: [sleep, infinity]}}]}}}}"
+    )
+}
+
+/// A Deployment that answers at port 80; the specs of its pods and of their container say more, such as `a: 1, b: 2`.
+fn echo(image: &str, replicas: usize, pod: &str, container: &str) -> String {
+    format!(
+        r#"
+apiVersion: apps/v1
+kind: Deployment
+metadata: {{name: echo}}
+spec:
+  replicas: {replicas}
+  selector: {{matchLabels: {{app: echo}}}}
+  template:
+    metadata: {{labels: {{app: echo}}}}
+    spec: {{containers: [{{name: echo, image: {image}, {container}}}], {pod}}}
+"#
     )
 }
 
@@ -239,30 +257,11 @@ fn an_update_under_steady_requests_fails_none_of_them() -> Result<()> {
     let guest = cluster.push(&Image::guest("guest", ["echo", "--http", "80"])?.build()?)?;
     let newer = cluster.push(&Image::guest("guest", ["echo", "--http", "80"])?.tag("2").build()?)?;
     let shell = cluster.push(&shell()?)?;
-    let deployment = format!(
-        r#"
-apiVersion: apps/v1
-kind: Deployment
-metadata: {{name: echo}}
-spec:
-  replicas: 3
-  selector: {{matchLabels: {{app: echo}}}}
-  template:
-    metadata: {{labels: {{app: echo}}}}
-    spec:
-      containers:
-      - name: echo
-        image: {guest}
-        readinessProbe: {{httpGet: {{path: /, port: 80}}, periodSeconds: 1}}
-        lifecycle: {{preStop: {{sleep: {{seconds: 3}}}}}}
----
-apiVersion: v1
-kind: Service
-metadata: {{name: echo}}
-spec: {{selector: {{app: echo}}, ports: [{{port: 80}}]}}
-"#
-    );
-    cluster.apply(&deployment)?;
+    let container = "readinessProbe: {httpGet: {path: /, port: 80}, periodSeconds: 1}, lifecycle: {preStop: {sleep: {seconds: 3}}}";
+    cluster.apply(&echo(&guest, 3, "", container))?;
+    cluster.apply(
+        "{apiVersion: v1, kind: Service, metadata: {name: echo}, spec: {selector: {app: echo}, ports: [{port: 80}]}}",
+    )?;
     cluster.apply(&client(&shell))?;
     cluster.kubectl("rollout status deployment/echo --timeout=120s")?;
     cluster.kubectl("wait --for=condition=Ready pod/client --timeout=120s")?;
@@ -293,22 +292,8 @@ fn pods_of_an_unplugged_machine_move() -> Result<()> {
     let cluster = Cluster::start(&lab, 1)?;
     let guest = cluster.push(&Image::guest("guest", ["echo", "--http", "80"])?.build()?)?;
     cluster.kubectl("wait --for=condition=Ready node --all --timeout=60s")?;
-    let deployment = format!(
-        r#"
-apiVersion: apps/v1
-kind: Deployment
-metadata: {{name: echo}}
-spec:
-  replicas: 2
-  selector: {{matchLabels: {{app: echo}}}}
-  template:
-    metadata: {{labels: {{app: echo}}}}
-    spec:
-      tolerations: [{{key: node.kubernetes.io/unreachable, operator: Exists, effect: NoExecute, tolerationSeconds: 5}}]
-      containers: [{{name: echo, image: {guest}}}]
-"#
-    );
-    cluster.apply(&deployment)?;
+    let pod = "tolerations: [{key: node.kubernetes.io/unreachable, operator: Exists, effect: NoExecute, tolerationSeconds: 5}]";
+    cluster.apply(&echo(&guest, 2, pod, ""))?;
     cluster.apply(&everywhere(&guest).replace("shop", "default"))?;
     cluster.kubectl("rollout status deployment/echo --timeout=120s")?;
     cluster.kubectl("rollout status daemonset/everywhere --timeout=120s")?;

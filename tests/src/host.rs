@@ -80,9 +80,18 @@ impl Host {
         self.machine.set_uplink(Uplink { default_route: false, ..self.machine.uplink() })
     }
 
+    /// Until an address is set, or the machine boots: as before DHCP has answered.
+    pub fn take_address(&self) -> Result<()> {
+        self.command("ip").args(["address", "flush", "dev", "eth0"]).ok().map(drop)
+    }
+
     /// Everything stops at once. What was not synced to disk is lost.
     pub fn pull_plug(&self) -> Result<()> {
         self.machine.pull_plug()
+    }
+
+    pub fn has_power(&self) -> bool {
+        self.machine.has_power()
     }
 
     pub fn boot(&self) -> Result<()> {

@@ -4,7 +4,7 @@ use anyhow::{Context, Result, ensure};
 use lab::images::Image;
 use lab::{Cluster, Lab};
 
-use super::{eventually, shell};
+use super::{echo, eventually, shell};
 
 /// A pod with a shell on a node of one's choice.
 fn client_on(node: &str, image: &str) -> String {
@@ -51,29 +51,13 @@ fn use_a_shell(cluster: &Cluster, pod: &str) -> Result<()> {
     Ok(())
 }
 
-fn deployment(image: &str) -> String {
-    format!(
-        r#"
-apiVersion: apps/v1
-kind: Deployment
-metadata: {{name: echo}}
-spec:
-  replicas: 3
-  selector: {{matchLabels: {{app: echo}}}}
-  template:
-    metadata: {{labels: {{app: echo}}}}
-    spec: {{terminationGracePeriodSeconds: 1, containers: [{{name: echo, image: {image}}}]}}
-"#
-    )
-}
-
 #[test]
 fn a_deployment_is_scaled_updated_and_looked_at() -> Result<()> {
     let lab = Lab::new()?;
     let cluster = Cluster::start(&lab, 0)?;
     let push = |tag| cluster.push(&Image::guest("guest", ["echo", "--http", "80"])?.tag(tag).build()?);
     let (first, second) = (push("1")?, push("2")?);
-    cluster.apply(&deployment(&first))?;
+    cluster.apply(&echo(&first, 3, "terminationGracePeriodSeconds: 1", ""))?;
     cluster.kubectl("rollout status deployment/echo --timeout=120s")?;
     for replicas in [5, 1] {
         cluster.kubectl(&format!("scale deployment/echo --replicas={replicas}"))?;

@@ -168,25 +168,39 @@ impl Acknowledged {
     }
 }
 
-#[test]
-fn a_server_that_is_killed_while_it_writes_keeps_what_it_acknowledged() -> Result<()> {
-    let lab = Lab::new()?;
-    let cluster = Cluster::start(&lab, 0)?;
+/// A server with a pod that runs, and a counter to count in.
+fn server(lab: &Lab) -> Result<Cluster> {
+    let cluster = Cluster::start(lab, 0)?;
     let shell = cluster.push(&shell()?)?;
     cluster.apply(&client(&shell))?;
     cluster.kubectl("wait --for=condition=Ready pod/client --timeout=120s")?;
     cluster.kubectl("create configmap counter")?;
+    Ok(cluster)
+}
+
+/// Has the server fall while it is written to, and looks at what it acknowledged when it is up again.
+fn fall(cluster: &Cluster, round: u32, many: u32, fall: impl FnOnce() -> Result<()>) -> Result<()> {
+    let writers = Writers::start(cluster, round)?;
+    writers.wait(round, many * round)?;
+    fall()?;
+    let acknowledged = writers.acknowledged()?;
+    if !cluster.server.host.has_power() {
+        cluster.server.host.boot()?;
+    }
+    cluster.server.daemon.restart()?;
+    cluster.server.wait_ready()?;
+    acknowledged.check(cluster)?;
+    eventually(|| cluster.kubectl("exec client -- true")).map(drop)
+}
+
+#[test]
+fn a_server_that_is_killed_while_it_writes_keeps_what_it_acknowledged() -> Result<()> {
+    let lab = Lab::new()?;
+    let cluster = server(&lab)?;
     let started = cluster.kubectl(STARTED)?;
     for round in 1..=3 {
-        let writers = Writers::start(&cluster, round)?;
-        writers.wait(round, 100 * round)?;
-        cluster.server.daemon.kill()?;
-        let acknowledged = writers.acknowledged()?;
-        cluster.server.daemon.restart()?;
-        cluster.server.wait_ready()?;
-        acknowledged.check(&cluster)?;
+        fall(&cluster, round, 100, || cluster.server.daemon.kill().map(drop))?;
     }
-    eventually(|| cluster.kubectl("exec client -- true"))?;
     assert_eq!((cluster.kubectl(STARTED)?, cluster.kubectl(RESTARTS)?), (started, "0".to_owned()));
     Ok(())
 }
@@ -194,21 +208,9 @@ fn a_server_that_is_killed_while_it_writes_keeps_what_it_acknowledged() -> Resul
 #[test]
 fn a_server_whose_plug_is_pulled_keeps_what_it_acknowledged() -> Result<()> {
     let lab = Lab::new()?;
-    let cluster = Cluster::start(&lab, 0)?;
-    let shell = cluster.push(&shell()?)?;
-    cluster.apply(&client(&shell))?;
-    cluster.kubectl("wait --for=condition=Ready pod/client --timeout=120s")?;
-    cluster.kubectl("create configmap counter")?;
+    let cluster = server(&lab)?;
     for round in 1..=2 {
-        let writers = Writers::start(&cluster, round)?;
-        writers.wait(round, 150 * round)?;
-        cluster.server.host.pull_plug()?;
-        let acknowledged = writers.acknowledged()?;
-        cluster.server.host.boot()?;
-        cluster.server.daemon.restart()?;
-        cluster.server.wait_ready()?;
-        acknowledged.check(&cluster)?;
-        eventually(|| cluster.kubectl("exec client -- true"))?;
+        fall(&cluster, round, 150, || cluster.server.host.pull_plug())?;
     }
     Ok(())
 }

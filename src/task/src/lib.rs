@@ -24,5 +24,7 @@ pub use carrier::{Carrier, Stopping};
 pub use clock::{Stopwatch, deadline};
 pub use ready::{NotReady, Ready, ReadySignal, readiness};
 pub use settings::ClockSettings;
+#[cfg(any(test, feature = "test-util"))]
+pub use settings::set_clock_for_test;
 pub use shutdown::{Shutdown, ShutdownTrigger, shutdown};
 pub use tasks::{Ended, Tasks};

@@ -2,7 +2,7 @@
 //!
 //! Whoever computed a wait from the time of day computes it anew then: no timer notices, they run by a clock that nobody sets.
 
-#![expect(unsafe_code, reason = "tokio's registration of a descriptor is unsafe")]
+#![expect(unsafe_code, reason = "tokio's registration of a descriptor is unsafe, and so is a test's call of the kernel")]
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -51,21 +51,27 @@ impl ClockSettings {
     }
 }
 
+/// Sets the clock a billionth of a second ahead, which hurts nobody and is told like any other setting. Needs the right to: false
+/// without it.
+#[cfg(any(test, feature = "test-util"))]
+pub fn set_clock_for_test() -> bool {
+    // SAFETY: all zero is a valid value of this plain C struct.
+    let mut change: libc::timex = unsafe { std::mem::zeroed() };
+    change.modes = libc::ADJ_SETOFFSET | libc::ADJ_NANO;
+    change.time.tv_usec = 1;
+    // SAFETY: the struct is ours and complete.
+    let set = unsafe { libc::adjtimex(&raw mut change) } >= 0;
+    if !set {
+        eprintln!("skipped: setting the clock: {}", io::Error::last_os_error());
+    }
+    set
+}
+
 #[cfg(test)]
 mod tests {
     use std::future::ready;
 
     use super::*;
-
-    /// Sets the clock a billionth of a second ahead, which hurts nobody. Needs the right to.
-    fn set_clock() -> io::Result<()> {
-        // SAFETY: all zero is a valid value of this plain C struct.
-        let mut change: libc::timex = unsafe { std::mem::zeroed() };
-        change.modes = libc::ADJ_SETOFFSET | libc::ADJ_NANO;
-        change.time.tv_usec = 1;
-        // SAFETY: the struct is ours and complete.
-        if unsafe { libc::adjtimex(&raw mut change) } < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
-    }
 
     #[tokio::test]
     async fn every_setting_is_told() {
@@ -76,8 +82,7 @@ mod tests {
             () = ready(()) => {}
         }
         for _ in 0..2 {
-            if let Err(error) = set_clock() {
-                eprintln!("skipped: setting the clock: {error}");
+            if !set_clock_for_test() {
                 return;
             }
             settings.next().await.unwrap();

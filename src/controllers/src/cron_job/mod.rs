@@ -1,6 +1,6 @@
 //! CronJob: a Job at every moment of a schedule.
 //!
-//! The next moment is waited for by one timer per CronJob; nothing is asked in between.
+//! The next moment is waited for by one timer per CronJob; nothing is asked in between, but for when the clock is set.
 
 mod due;
 
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use api::cron::Schedule;
 use client::{DeleteOptions, Error, Key, Queue, Severity, reference};
-use futures_util::future::join3;
+use futures_util::future::join4;
 use jiff::tz::TimeZone;
 use k8s_openapi::api::batch::v1::{CronJob, CronJobStatus, Job};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
@@ -18,7 +18,7 @@ use tracing::debug;
 
 use self::due::Due;
 use crate::context::Context;
-use crate::feed::feed;
+use crate::feed::{feed, feed_by_clock};
 use crate::owner;
 
 const SCHEDULED: &str = "batch.kubernetes.io/cronjob-scheduled-timestamp";
@@ -31,7 +31,8 @@ pub(crate) async fn run(context: Context) {
     let jobs = feed(context.caches.of::<Job>(), queue.clone(), |job: &Job| {
         owner::controller_key::<CronJob>(&job.metadata)
     });
-    join3(crons, jobs, queue.work("CronJob", |key| reconcile(&context, key))).await;
+    let clock = feed_by_clock(context.caches.of::<CronJob>(), queue.clone());
+    join4(crons, jobs, clock, queue.work("CronJob", |key| reconcile(&context, key))).await;
 }
 
 async fn reconcile(context: &Context, key: Key) -> Result<Option<Duration>, Error> {

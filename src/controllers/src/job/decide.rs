@@ -65,17 +65,17 @@ pub(super) fn announced(status: &JobStatus) -> Option<End> {
     success.or_else(|| holds("FailureTarget").map(|(reason, message)| End::failure(&reason, message)))
 }
 
-/// An end that stops what still runs.
+/// An end that stops what still runs. `left` is what is left of the time it may be active, if that is limited.
 pub(super) fn early_end(
     spec: &JobSpec,
     status: &JobStatus,
     tally: &Tally,
     pods: &[Arc<Pod>],
-    now: Timestamp,
+    left: Option<Duration>,
 ) -> Option<End> {
     announced(status)
         .or_else(|| failed_by_policy(spec, pods))
-        .or_else(|| failed_by_limit(spec, status, tally, pods, now))
+        .or_else(|| failed_by_limit(spec, tally, pods, left))
         .or_else(|| failed_by_index(spec, tally))
         .or_else(|| {
             let met = policy::success(spec, &tally.succeeded_indexes).filter(|_| rules::is_indexed(spec))?;
@@ -95,23 +95,15 @@ fn failed_by_policy(spec: &JobSpec, pods: &[Arc<Pod>]) -> Option<End> {
 
 fn failed_by_limit(
     spec: &JobSpec,
-    status: &JobStatus,
     tally: &Tally,
     pods: &[Arc<Pod>],
-    now: Timestamp,
+    left: Option<Duration>,
 ) -> Option<End> {
     if tally.failed > spec.backoff_limit.unwrap_or(6) || restarted_too_often(spec, pods) {
         return Some(End::failure("BackoffLimitExceeded", "Job has reached the specified backoff limit"));
     }
-    let late = deadline(spec, status, now).is_some_and(|left| left.is_zero());
+    let late = left.is_some_and(|left| left.is_zero());
     late.then(|| End::failure("DeadlineExceeded", "Job was active longer than specified deadline"))
-}
-
-/// What is left of the time a Job may be active.
-pub(super) fn deadline(spec: &JobSpec, status: &JobStatus, now: Timestamp) -> Option<Duration> {
-    let allowed = u64::try_from(spec.active_deadline_seconds?).ok().filter(|_| !rules::is_suspended(spec))?;
-    let passed = now.duration_since(status.start_time.as_ref()?.0);
-    Some(Duration::from_secs(allowed).saturating_sub(Duration::try_from(passed).unwrap_or_default()))
 }
 
 /// Containers that are restarted in place count by their restarts.
@@ -258,7 +250,7 @@ mod tests {
     fn look(spec: &JobSpec, pods: &[Arc<Pod>]) -> (Option<End>, Step) {
         let status = JobStatus::default();
         let tally = Tally::of(spec, &status, pods, at(NOW));
-        (early_end(spec, &status, &tally, pods, at(NOW)), step(spec, &tally, at(NOW)))
+        (early_end(spec, &status, &tally, pods, None), step(spec, &tally, at(NOW)))
     }
 
     fn spec(parallelism: i32, completions: i32) -> JobSpec {
@@ -323,11 +315,10 @@ mod tests {
 
     #[test]
     fn work_that_takes_too_long_ends() {
-        let spec = JobSpec { active_deadline_seconds: Some(60), ..spec(1, 1) };
-        let status = |started| JobStatus { start_time: Some(Time(at(started))), ..JobStatus::default() };
-        assert_eq!(deadline(&spec, &status(NOW - 50), at(NOW)), Some(Duration::from_secs(10)));
-        let tally = Tally::default();
-        let end = early_end(&spec, &status(NOW - 60), &tally, &[], at(NOW)).unwrap();
+        let (spec, status) = (spec(1, 1), JobStatus::default());
+        let end = |left| early_end(&spec, &status, &Tally::default(), &[], Some(Duration::from_secs(left)));
+        assert_eq!(end(1), None);
+        let end = end(0).unwrap();
         assert_eq!(end.reason, "DeadlineExceeded");
     }
 }

@@ -6,6 +6,7 @@
 //!
 //! Each look waits until the caches show what it did, so the next one never decides on the state before.
 
+mod ages;
 mod conditions;
 mod decide;
 mod indexes;
@@ -29,6 +30,7 @@ use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 
+use self::ages::Ages;
 use self::decide::{End, Step};
 use self::tally::{Tally, count};
 use crate::context::Context;
@@ -37,35 +39,38 @@ use crate::work::side_by_side;
 use crate::{make_pods, owner};
 
 pub(crate) async fn run(context: Context) {
-    let queue = Queue::default();
+    let (queue, ages) = (Queue::default(), Ages::default());
     let jobs = context.caches.of::<Job>();
     let own = feed(jobs.clone(), queue.clone(), |job: &Job| [Key::of(job)]);
     let pods = feed(context.caches.of::<Pod>(), queue.clone(), move |pod: &Pod| {
         owner::concerned(&jobs, |job| job.spec.as_ref()?.selector.as_ref(), &pod.metadata)
     });
-    let work = side_by_side(&queue, "Job", |key| reconcile(&context, key));
+    let work = side_by_side(&queue, "Job", |key| reconcile(&context, &ages, key));
     join4(own, pods, orphans::run(&context), work).await;
 }
 
-async fn reconcile(context: &Context, key: Key) -> Result<Option<Duration>, Error> {
+async fn reconcile(context: &Context, ages: &Ages, key: Key) -> Result<Option<Duration>, Error> {
     let (jobs, pods) = (context.caches.of::<Job>(), context.caches.of::<Pod>());
     pods.synced().await;
-    let Some(job) = jobs.get(&key) else { return Ok(None) };
-    let Some(spec) = job.spec.as_ref().filter(|_| !rules::is_foreign(&job) && !rules::is_finished(&job))
+    let job = jobs.get(&key);
+    let ours = |job: &Job| !rules::is_foreign(job) && !rules::is_finished(job);
+    let Some((job, spec)) = job.as_ref().filter(|job| ours(job)).and_then(|job| Some((job, job.spec.as_ref()?)))
     else {
+        ages.forget(&key);
         return Ok(None);
     };
     let Ok(selector) = LabelSelector::of(spec.selector.as_ref()) else { return Ok(None) };
     // What is adopted is counted like what was made.
-    let claimer = owner::Claimer::new(context.client(), &*job, &selector).with_finalizer(rules::FINALIZER);
+    let claimer = owner::Claimer::new(context.client(), &**job, &selector).with_finalizer(rules::FINALIZER);
     let pods = claimer.claim(pods.list_in(&key.namespace)).await?;
-    let look = Look { context, job: &job, spec, now: Timestamp::now() };
+    let look = Look { context, ages, job, spec, now: Timestamp::now() };
     look.work(&pods).await
 }
 
 /// One look at one Job.
 struct Look<'a> {
     context: &'a Context,
+    ages: &'a Ages,
     job: &'a Job,
     spec: &'a JobSpec,
     now: Timestamp,
@@ -75,9 +80,10 @@ impl Look<'_> {
     async fn work(&self, pods: &[Arc<Pod>]) -> Result<Option<Duration>, Error> {
         let mut status = self.begun();
         let tally = Tally::of(self.spec, &status, pods, self.now);
-        let mut end = decide::early_end(self.spec, &status, &tally, pods, self.now);
+        let left = self.left(&status);
+        let mut end = decide::early_end(self.spec, &status, &tally, pods, left);
         let is_deleted = self.job.metadata.deletion_timestamp.is_some();
-        let mut again = decide::deadline(self.spec, &status, self.now).filter(|_| end.is_none());
+        let mut again = left.filter(|_| end.is_none());
         let acted = match &end {
             Some(_) => make_pods::delete(self.context, self.job, &tally.active).await,
             None if is_deleted => Ok(()),
@@ -103,6 +109,13 @@ impl Look<'_> {
             status.start_time = Some(Time(self.now));
         }
         status
+    }
+
+    /// What is left of the time it may be active.
+    fn left(&self, status: &JobStatus) -> Option<Duration> {
+        let allowed = rules::deadline(self.spec)?;
+        let began = status.start_time.as_ref()?.0;
+        Some(allowed.saturating_sub(self.ages.since(&Key::of(self.job), began)))
     }
 
     async fn take_step(&self, tally: &Tally, again: &mut Option<Duration>) -> Result<(), Error> {

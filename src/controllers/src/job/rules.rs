@@ -1,5 +1,7 @@
 //! What a Job asks for, and what its pods are to it.
 
+use std::time::Duration;
+
 use k8s_openapi::api::batch::v1::{Job, JobSpec};
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -41,6 +43,12 @@ pub(super) fn is_indexed(spec: &JobSpec) -> bool {
 
 pub(super) fn is_suspended(spec: &JobSpec) -> bool {
     spec.suspend == Some(true)
+}
+
+/// How long it may be active.
+pub(super) fn deadline(spec: &JobSpec) -> Option<Duration> {
+    let seconds = spec.active_deadline_seconds.filter(|_| !is_suspended(spec))?;
+    u64::try_from(seconds).ok().map(Duration::from_secs)
 }
 
 /// Whether a pod that is on its way out is replaced only when it has ended.

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use client::{Key, Object};
 use k8s_openapi::api::apps::v1::{ControllerRevision, StatefulSet};
 use k8s_openapi::api::batch::v1::{CronJob, Job};
-use k8s_openapi::api::core::v1::{Node, PersistentVolumeClaim, Pod};
+use k8s_openapi::api::core::v1::{Event, Node, PersistentVolumeClaim, Pod};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use serde_json::{Value, json};
 
@@ -117,6 +117,33 @@ async fn a_cron_job_that_is_due_begins_a_job_and_forgets_old_ones() {
         status.active.is_none() && status.last_successful_time.is_some()
     };
     cluster.until::<CronJob>("tick", done).await;
+}
+
+#[tokio::test]
+async fn a_cron_job_is_looked_at_when_the_clock_is_set() {
+    let cluster = Cluster::start().await;
+    let pod = json!({"spec": {"restartPolicy": "Never", "containers": [{"name": "work", "image": "work:1"}]}});
+    // Idle until next year, but for what it tells at each look: a Job of its own that it did not make.
+    let template = json!({"spec": {"template": pod}});
+    let spec = json!({"schedule": "0 0 1 1 *", "jobTemplate": template});
+    cluster.create::<CronJob>(json!({"metadata": {"name": "yearly"}, "spec": spec})).await;
+    let cron = cluster.until::<CronJob>("yearly", |cron| cron.is_some()).await.unwrap();
+    let owner = json!({"apiVersion": "batch/v1", "kind": "CronJob", "name": "yearly",
+        "uid": cron.metadata.uid, "controller": true});
+    let metadata = json!({"name": "strange", "ownerReferences": [owner]});
+    // Nobody else touches it.
+    let spec = json!({"managedBy": "example.com/nobody", "template": pod});
+    cluster.create::<Job>(json!({"metadata": metadata, "spec": spec})).await;
+    let told = |times: i32| {
+        move |events: &[Arc<Event>]| {
+            let mut strange = events.iter().filter(|event| event.reason.as_deref() == Some("UnexpectedJob"));
+            strange.any(|event| event.count >= Some(times))
+        }
+    };
+    cluster.until_all::<Event>(told(1)).await;
+    if task::set_clock_for_test() {
+        cluster.until_all::<Event>(told(2)).await;
+    }
 }
 
 #[tokio::test]

@@ -38,7 +38,7 @@ pub(crate) async fn feed_by_clock<K: Object>(cache: Cache<K>, queue: Queue<Key>)
     }
     .await;
     error!(?failed, "cannot learn when the clock is set: what waits for a time of day may be late");
-    pending().await
+    pending::<()>().await;
 }
 
 fn add<T: Clone + Eq + Hash>(queue: &Queue<T>, keys: impl Iterator<Item = T>) {

@@ -2,7 +2,10 @@
 //!
 //! Whoever computed a wait from the time of day computes it anew then: no timer notices, they run by a clock that nobody sets.
 
-#![expect(unsafe_code, reason = "tokio's registration of a descriptor is unsafe, and so is a test's call of the kernel")]
+#![expect(
+    unsafe_code,
+    reason = "tokio's registration of a descriptor is unsafe, and so is a test's call of the kernel"
+)]
 
 use std::io;
 use std::os::fd::OwnedFd;

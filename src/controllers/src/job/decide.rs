@@ -93,12 +93,7 @@ fn failed_by_policy(spec: &JobSpec, pods: &[Arc<Pod>]) -> Option<End> {
     Some(End::failure("PodFailurePolicy", message))
 }
 
-fn failed_by_limit(
-    spec: &JobSpec,
-    tally: &Tally,
-    pods: &[Arc<Pod>],
-    left: Option<Duration>,
-) -> Option<End> {
+fn failed_by_limit(spec: &JobSpec, tally: &Tally, pods: &[Arc<Pod>], left: Option<Duration>) -> Option<End> {
     if tally.failed > spec.backoff_limit.unwrap_or(6) || restarted_too_often(spec, pods) {
         return Some(End::failure("BackoffLimitExceeded", "Job has reached the specified backoff limit"));
     }

@@ -54,7 +54,8 @@ async fn reconcile(context: &Context, ages: &Ages, key: Key) -> Result<Option<Du
     pods.synced().await;
     let job = jobs.get(&key);
     let ours = |job: &Job| !rules::is_foreign(job) && !rules::is_finished(job);
-    let Some((job, spec)) = job.as_ref().filter(|job| ours(job)).and_then(|job| Some((job, job.spec.as_ref()?)))
+    let Some((job, spec)) =
+        job.as_ref().filter(|job| ours(job)).and_then(|job| Some((job, job.spec.as_ref()?)))
     else {
         ages.forget(&key);
         return Ok(None);

@@ -122,7 +122,8 @@ async fn a_cron_job_that_is_due_begins_a_job_and_forgets_old_ones() {
 #[tokio::test]
 async fn a_cron_job_is_looked_at_when_the_clock_is_set() {
     let cluster = Cluster::start().await;
-    let pod = json!({"spec": {"restartPolicy": "Never", "containers": [{"name": "work", "image": "work:1"}]}});
+    let pod =
+        json!({"spec": {"restartPolicy": "Never", "containers": [{"name": "work", "image": "work:1"}]}});
     // Idle until next year, but for what it tells at each look: a Job of its own that it did not make.
     let template = json!({"spec": {"template": pod}});
     let spec = json!({"schedule": "0 0 1 1 *", "jobTemplate": template});

@@ -20,8 +20,15 @@ pub type Request<B> = http::Request<B>;
 /// Sends requests over HTTPS, on HTTP/2 where the peer speaks it: all watches of an agent share one connection.
 ///
 /// Requests name their server in full (`https://10.0.0.1:6443/api`).
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Connector<B>(Client<HttpsConnector<HttpConnector>, B>);
+
+/// The same pool, whatever bodies are.
+impl<B> Clone for Connector<B> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
 
 impl<B> Connector<B>
 where

@@ -204,7 +204,7 @@ mod tests {
             domain: "cluster.local".into(),
             backend: NetworkBackend::default(),
         };
-        let admissions = Admissions::new(servers, authority("client"), token, client, cluster);
+        let admissions = Admissions::new(servers, authority("client").into(), token, client, cluster);
         (Parts { api, admissions, kept: Arc::default() }, shown)
     }
 

@@ -15,10 +15,12 @@ use pki::token::Token;
 use pki::{Identity, Key, file};
 use task::{Backoff, ClockSettings};
 use time::OffsetDateTime;
+use tokio::sync::watch;
 use tower::{Service, ServiceExt};
 use tracing::{info, warn};
-use transport::{Certificate, Connector};
+use transport::Connector;
 
+use super::ways::{Way, Ways};
 use crate::clock;
 use crate::cluster::{Admission, Application, Cluster, JOIN_PATH};
 use crate::config::{Join, ServerUrl};
@@ -90,9 +92,10 @@ impl Joining {
         self.place.keep(&self.key, authority, admission).map_err(Refused::ForGood)
     }
 
-    /// What keeps the certificate good, wherever it is shown.
-    pub(crate) fn renewal(self, member: &Member, shown: Certificate) -> Renewal {
-        Renewal { joining: self, identity: member.identity.clone(), shown }
+    /// What keeps the certificate good, and the ways to the server that show it.
+    pub(super) fn renewal(self, member: &Member) -> anyhow::Result<(Renewal, Ways)> {
+        let (ways, told) = watch::channel(Way::new(&self.server, member)?);
+        Ok((Renewal { joining: self, identity: member.identity.clone(), ways }, told))
     }
 }
 
@@ -101,14 +104,10 @@ impl Joining {
 pub(crate) struct Renewal {
     joining: Joining,
     identity: Identity,
-    shown: Certificate,
+    ways: watch::Sender<Way>,
 }
 
 impl Renewal {
-    pub(crate) fn certificate(&self) -> Certificate {
-        self.shown.clone()
-    }
-
     /// Asks for another certificate whenever this one is soon over. Ends only if nobody tells when the clock is set.
     pub(crate) async fn run(mut self) -> anyhow::Result<()> {
         let settings = ClockSettings::watch().context("learn when the clock is set")?;
@@ -132,7 +131,7 @@ impl Renewal {
             return Ok(());
         }
         let member = self.joining.ask().await.map_err(Refused::into_error)?;
-        self.shown.replace(&member.identity).context("use the new certificate")?;
+        self.ways.send_replace(Way::new(&self.joining.server, &member)?);
         self.identity = member.identity;
         info!("the certificate of this node is a new one");
         Ok(())
@@ -271,7 +270,7 @@ mod tests {
     use pki::{Authority, Leaf};
     use task::Tasks;
     use tokio::net::TcpListener;
-    use transport::{AUTHORITY_PATH, Listener};
+    use transport::{AUTHORITY_PATH, Certificate, Listener, Peer};
 
     use super::*;
     use crate::config::NetworkBackend;
@@ -305,6 +304,10 @@ mod tests {
         server: Arc<Server>,
         request: Request<Incoming>,
     ) -> Result<Response<Full<Bytes>>, Infallible> {
+        if request.uri().path() == "/who" {
+            let shown = request.extensions().get::<Peer>().and_then(|peer| peer.certificate.as_ref());
+            return Ok(Response::new(shown.unwrap().to_vec().into()));
+        }
         if request.uri().path() == AUTHORITY_PATH {
             return Ok(Response::new(server.servers.certificate().to_owned().into()));
         }
@@ -333,22 +336,24 @@ mod tests {
         let join = Join { server: url, token: token.parse().unwrap() };
         let joining = Joining::open(ours.path(), &join, "a".into()).unwrap();
         let member = joining.join().await.unwrap();
-        let shown = Certificate::new(&member.identity).unwrap();
-        let mut renewal = joining.renewal(&member, shown.clone());
-        let all = || {
+        let (mut renewal, ways) = joining.renewal(&member).unwrap();
+        let client = super::super::ways::client(&join.server, ways);
+        let all = async || {
+            let shown = client.stream(http::Method::GET, "/who").await.unwrap().collect().await.unwrap();
+            let shown = shown.to_bytes();
             let kept = std::fs::read_to_string(ours.path().join("client-node.crt")).unwrap();
-            (server.admitted.load(Ordering::Relaxed), format!("{shown:?}"), kept)
+            (server.admitted.load(Ordering::Relaxed), shown, kept)
         };
-        let first = all();
+        let first = all().await;
         let months = |months: i64| clock::now() + time::Duration::days(30 * months);
         renewal.look(months(7)).await.unwrap();
-        assert_eq!(all(), first);
+        assert_eq!(all().await, first);
         renewal.look(months(9)).await.unwrap();
-        let second = all();
+        let second = all().await;
         assert_eq!((first.0, second.0), (1, 2));
-        assert_ne!(second.1, first.1, "the next connection shows another certificate");
+        assert_ne!(second.1, first.1, "the next request shows another certificate");
         assert_ne!(second.2, first.2, "a restart finds it");
         renewal.look(clock::now()).await.unwrap();
-        assert_eq!(all(), second);
+        assert_eq!(all().await, second);
     }
 }

@@ -9,6 +9,7 @@ mod archives;
 mod membership;
 mod network;
 mod tunnel;
+mod ways;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -16,25 +17,22 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use client::{Caches, Client, ListOptions, Recorder};
+use client::{Caches, ListOptions, Recorder};
 use dns::Dns;
-use http::HeaderValue;
-use http::header::USER_AGENT;
 use k8s_openapi::api::core::v1::{Pod, Taint};
 use kubelet::server::{Server, Workloads, serve_stream};
 use kubelet::{Config, Kubelet, Parts};
 use oci::image::{Images, Registries};
 use task::{Carrier, Ended, ReadySignal, Shutdown, Tasks, readiness};
 use tokio::sync::{mpsc, watch};
-use tower::util::MapRequest;
 use transport::tunnel::Here;
-use transport::{Certificate, Connector, Dialer};
 
 use self::membership::{Joining, Member, Renewal};
 use self::network::NodeNetwork;
+use self::ways::Ways;
 use crate::address;
 use crate::cluster::{Cluster, NODES, user_of_node};
-use crate::config::{AgentConfig, Node, ServerConfig, ServerUrl};
+use crate::config::{AgentConfig, Node, ServerConfig};
 use crate::control_plane::Access;
 use crate::lifecycle::Component;
 use crate::version::VERSION;
@@ -77,7 +75,7 @@ struct Agent {
 /// How the server's streams come in.
 enum Reach {
     Here(Here),
-    Dial(Dialer),
+    Dial(Ways),
 }
 
 /// The agent of a server's own machine.
@@ -116,8 +114,8 @@ pub(crate) fn component(config: AgentConfig) -> Component {
         let finding = address::find(&config.node.addresses, &config.data_dir, ipv6);
         let Some(address) = shutdown.or_requested(finding).await else { return Ok(()) };
         let address = address?;
-        let certificate = Certificate::new(&member.identity).context("use the certificate of this node")?;
-        let agent = Agent::of(config, &member, address.ip, joining.renewal(&member, certificate))?;
+        let (renewal, ways) = joining.renewal(&member)?;
+        let agent = Agent { renewal: Some(renewal), ..Agent::of(config, member, address.ip, ways) };
         tokio::select! {
             ended = agent.run(signal, shutdown) => ended,
             moved = address.hold() => Ok(moved.map(|never| match never {})?),
@@ -126,22 +124,19 @@ pub(crate) fn component(config: AgentConfig) -> Component {
 }
 
 impl Agent {
-    fn of(config: AgentConfig, member: &Member, address: IpAddr, renewal: Renewal) -> anyhow::Result<Self> {
-        let server = config.join.server;
-        let certificate = renewal.certificate();
-        let dialer = Dialer::new(&server.host, server.port, &member.authority, certificate.clone())?;
-        let client = remote(&server, &member.authority, certificate)?;
+    fn of(config: AgentConfig, member: Member, address: IpAddr, ways: Ways) -> Self {
+        let client = ways::client(&config.join.server, ways.clone());
         let name = config.node.name.to_string();
         let ours = ListOptions { fields: format!("spec.nodeName={name}"), ..ListOptions::default() };
-        Ok(Self {
+        Self {
             address,
             node: config.node,
             data_dir: config.data_dir,
-            cluster: member.cluster.clone(),
+            cluster: member.cluster,
             caches: Caches::new(client).narrow::<Pod>(ours),
-            reach: Reach::Dial(dialer),
-            renewal: Some(renewal),
-        })
+            reach: Reach::Dial(ways),
+            renewal: None,
+        }
     }
 
     async fn run(mut self, ready: ReadySignal, shutdown: Shutdown) -> anyhow::Result<()> {
@@ -276,7 +271,7 @@ async fn serve<W: Workloads>(reach: Reach, server: Server<W>, carrier: Arc<Carri
     let mut connections = Tasks::new();
     let (mut here, dialling) = match reach {
         Reach::Here(here) => (Some(here), None),
-        Reach::Dial(dialer) => (None, Some(tunnel::run(dialer, dialled))),
+        Reach::Dial(ways) => (None, Some(tunnel::run(ways, dialled))),
     };
     let incoming = async {
         loop {
@@ -313,20 +308,4 @@ async fn serve<W: Workloads>(reach: Reach, server: Server<W>, carrier: Arc<Carri
 fn resolv_conf() -> PathBuf {
     let resolved = Path::new(RESOLVED);
     if resolved.exists() { resolved.to_owned() } else { PathBuf::from(RESOLV_CONF) }
-}
-
-/// A client of the API of another machine, under one connection.
-fn remote(server: &ServerUrl, authority: &str, certificate: Certificate) -> anyhow::Result<Client> {
-    let connector: Connector<kube::client::Body> = Connector::new(authority, Some(certificate))?;
-    let base = server.to_string();
-    let service = MapRequest::new(connector, move |mut request: http::Request<kube::client::Body>| {
-        let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
-        // Both halves were addresses before they were joined; the old one, which fails, says it best if they are not.
-        if let Ok(uri) = format!("{base}{path}").parse() {
-            *request.uri_mut() = uri;
-        }
-        request.headers_mut().insert(USER_AGENT, HeaderValue::from_static(PROGRAM));
-        request
-    });
-    Ok(kube::Client::new(service, "default").into())
 }

@@ -8,20 +8,22 @@ use tracing::{debug, info, warn};
 use transport::Dialer;
 use transport::tunnel::{PROTOCOL, Questions, Stream};
 
+use super::ways::Ways;
 use crate::cluster::TUNNEL_PATH;
 
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 const LONGEST_WAIT: Duration = Duration::from_secs(20);
 
 /// Keeps a connection to the server open and hands over the streams that it asks for. Never ends.
-pub(super) async fn run(dialer: Dialer, streams: mpsc::Sender<Stream>) {
+pub(super) async fn run(ways: Ways, streams: mpsc::Sender<Stream>) {
     let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
     loop {
+        let dialer = ways.borrow().dialer.clone();
         match dialer.upgrade(TUNNEL_PATH, PROTOCOL).await {
             Ok(connection) => {
                 info!("the server can reach this node");
                 backoff.reset();
-                answer(&dialer, connection, &streams).await;
+                answer(&ways, connection, &streams).await;
                 info!("the server cannot reach this node any more, connecting again");
             }
             Err(error) => debug!(%error, "cannot connect to the server, trying again"),
@@ -31,7 +33,7 @@ pub(super) async fn run(dialer: Dialer, streams: mpsc::Sender<Stream>) {
 }
 
 /// Dials for each number that the server says, until the connection ends.
-async fn answer(dialer: &Dialer, connection: Stream, streams: &mpsc::Sender<Stream>) {
+async fn answer(ways: &Ways, connection: Stream, streams: &mpsc::Sender<Stream>) {
     let (numbers, mut asked) = mpsc::channel(64);
     let mut reading = Tasks::new();
     // A task of its own: a number that was half read would be lost if something else was faster.
@@ -48,7 +50,8 @@ async fn answer(dialer: &Dialer, connection: Stream, streams: &mpsc::Sender<Stre
         tokio::select! {
             number = asked.recv() => {
                 let Some(number) = number else { return };
-                dialling.spawn("stream", dial(dialer.clone(), number, streams.clone()));
+                let dialer = ways.borrow().dialer.clone();
+                dialling.spawn("stream", dial(dialer, number, streams.clone()));
             }
             Some(_) = dialling.next() => {}
         }

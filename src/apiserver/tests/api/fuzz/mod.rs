@@ -161,7 +161,7 @@ fn check_refusal(code: u16, body: &[u8]) -> Result<(), String> {
 }
 
 /// What upstream answers with 500, and so we do.
-const UNFORESEEN: [&str; 13] = [
+const UNFORESEEN: &[&str] = &[
     "doesn't match $setElementOrder list",
     "list element types are not identical",
     "does not contain declared merge key",

@@ -158,7 +158,8 @@ fn a_stranger_who_does_not_let_go_costs_nothing_at_a_stop() -> Result<()> {
     // In memory until the server stops.
     let lease = "{apiVersion: coordination.k8s.io/v1, kind: Lease, metadata: {name: ours}, spec: {}}";
     kubectl(&host, ["create", "-f", "-"])?.stdin(lease).ok()?;
-    let stranger = host.command(lab::python()?.to_string_lossy()).args(["-c", STRANGER]).daemon("stranger")?;
+    let stranger =
+        host.command(lab::python()?.to_string_lossy()).args(["-c", STRANGER]).daemon("stranger")?;
     stranger.wait_line(|line| line == "heard", PATIENCE)?;
     assert_eq!(server.stop()?.code().context("ended by a signal")?, 0, "{}", server.logs());
     stranger.wait_exit(PATIENCE)?;

@@ -33,15 +33,18 @@ impl Change {
     pub(super) fn apply(
         &self,
         request: &Request,
-        object: Value,
+        object: impl Fn() -> Value,
         node: Node<'_>,
         expected: &Expected,
     ) -> Result<Sent, Status> {
-        let patched = self.patched(request, object, node)?;
-        let sent = body::patched(request, patched.clone(), expected, &self.twice);
-        let sent = sent.map_err(|fault| self.misfit(request, &patched, fault))?;
-        body::check_names(request, &sent.object)?;
-        Ok(sent)
+        let patched = self.patched(request, object(), node)?;
+        match body::patched(request, patched, expected, &self.twice) {
+            Ok(sent) => {
+                body::check_names(request, &sent.object)?;
+                Ok(sent)
+            }
+            Err(fault) => Err(self.misfit(request, &self.patched(request, object(), node)?, fault)),
+        }
     }
 
     fn patched(&self, request: &Request, object: Value, node: Node<'_>) -> Result<Value, Status> {
@@ -77,11 +80,12 @@ pub(crate) async fn patch(store: &Store, request: &Request, part: Part) -> Resul
     let asked = request.view.unwrap_or(request.kind());
     let (node, expected) = (body::schema_of(asked)?, Expected::of(asked)?);
     let changed = update::change(store, request, part, Tracked::Not, |old| {
-        let mut old = old.clone();
-        if let Some(view) = request.view {
-            view.from_stored(&mut old);
-        }
-        let Sent { object, warnings } = change.apply(request, old, node, &expected)?;
+        let shown = || {
+            let mut shown = old.clone();
+            request.view.into_iter().for_each(|view| view.from_stored(&mut shown));
+            shown
+        };
+        let Sent { object, warnings } = change.apply(request, shown, node, &expected)?;
         Ok(Next { object, warnings })
     });
     changed.await?.answer(request)

@@ -71,7 +71,7 @@ impl Wanted {
         match self {
             Self::Scale(sent) => scaled(request, manager, old, sent),
             Self::Patch(change, expected) => {
-                let scale = request.kind().scale_of(old);
+                let scale = || request.kind().scale_of(old);
                 scaled(request, manager, old, &change.apply(request, scale, expected.node(), expected)?)
             }
             Self::Config(config) => {

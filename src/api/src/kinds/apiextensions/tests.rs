@@ -194,6 +194,16 @@ fn beside_the_schema() {
 }
 
 #[test]
+fn whoever_converts_listens_on_443() {
+    let service = json!({"namespace": "n", "name": "s"});
+    let webhook = json!({"clientConfig": {"service": service}, "conversionReviewVersions": ["v1"]});
+    let mut definition = with("/spec/conversion", json!({"strategy": "Webhook", "webhook": webhook}));
+    super::defaults(&mut definition);
+    assert_eq!(at(&definition, "spec.conversion.webhook.clientConfig.service.port"), 443);
+    check(&definition, &[]);
+}
+
+#[test]
 fn versions_that_differ_are_spoken_of_one_by_one() {
     let mut definition = valid();
     let mut second = at(&definition, "spec.versions")[0].clone();

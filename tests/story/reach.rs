@@ -1,7 +1,7 @@
 //! What kubectl does through the API server and the nodes' tunnels: ports, files, terminals of what runs already.
 
 use anyhow::{Result, ensure};
-use lab::{Cluster, Lab, PATIENCE};
+use lab::{Cluster, Host, Lab, PATIENCE};
 
 use super::{eventually, shell};
 
@@ -63,20 +63,22 @@ fn forward(cluster: &Cluster, to: &str, answer: &str) -> Result<()> {
     forward.kill().map(drop)
 }
 
-/// From the node itself, and from the other one; the ports outlive the agent that opened them.
+/// From the node itself, and from the other one; the ports outlive the agent that opened them, and a firewall that is loaded anew.
 fn ports_of_nodes(cluster: &Cluster) -> Result<()> {
-    let agent = &cluster.agents[0];
-    agent.daemon.kill()?;
-    for (from, at) in [
-        (&agent.host, "127.0.0.1".to_owned()),
-        (&agent.host, agent.host.ip().to_string()),
-        (&cluster.server.host, agent.host.ip().to_string()),
-    ] {
+    let (agent, server) = (&cluster.agents[0], &cluster.server);
+    let answers = |from: &Host, at: String| {
         let page = from.command("busybox").args(["wget", "-qO-", &format!("http://{at}:8088")]).ok()?;
         ensure!(page.starts_with("page-"), "{at} answered {page}");
-    }
+        Ok(())
+    };
+    agent.daemon.kill()?;
+    answers(&agent.host, "127.0.0.1".to_owned())?;
+    answers(&agent.host, agent.host.ip().to_string())?;
+    answers(&server.host, agent.host.ip().to_string())?;
     agent.daemon.restart()?;
-    agent.wait_ready()
+    agent.wait_ready()?;
+    server.host.command("nft").args(["flush", "ruleset"]).ok()?;
+    eventually(|| answers(&agent.host, server.host.ip().to_string()))
 }
 
 fn copy(cluster: &Cluster, pod: &str) -> Result<()> {

@@ -8,7 +8,6 @@
 
 use std::convert::Infallible;
 use std::future::pending;
-use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 
@@ -31,8 +30,6 @@ pub(crate) enum Error {
     List(#[source] nix::Error),
     #[error("follow the addresses of this machine")]
     Follow(#[from] network::netlink::Error),
-    #[error("keep this machine's address in {}", path.display())]
-    Keep { path: PathBuf, source: io::Error },
     #[error("this machine's address was {before} and is {now}: starting again with it")]
     Moved { before: IpAddr, now: IpAddr },
 }
@@ -53,7 +50,7 @@ pub(crate) async fn find(given: &[IpAddr], data_dir: &Path, ipv6: bool) -> Resul
     let path = data_dir.join(FILE);
     let mut changes = Monitor::open()?;
     let seen = Seen::now()?;
-    let before = kept(&path)?;
+    let before = kept(&path);
     let any = || if before.is_none() { seen.choose(!ipv6, None) } else { None };
     let found = seen.choose(before.map_or(ipv6, |before| before.is_ipv6()), before).or_else(any);
     if let (None, Some(ip)) = (found, before) {
@@ -64,7 +61,7 @@ pub(crate) async fn find(given: &[IpAddr], data_dir: &Path, ipv6: bool) -> Resul
         Some(ip) => ip,
         None => first(&mut changes, ipv6).await?,
     };
-    keep(&path, ip)?;
+    keep(&path, ip);
     Ok(OwnAddress { ip, missing: None })
 }
 
@@ -89,7 +86,7 @@ impl OwnAddress {
                 match Seen::now()?.choose(self.ip.is_ipv6(), Some(self.ip)) {
                     Some(now) if now == self.ip => break,
                     Some(now) => {
-                        keep(&path, now)?;
+                        keep(&path, now);
                         return Err(Error::Moved { before: self.ip, now });
                     }
                     None => changes.next().await?,
@@ -166,17 +163,17 @@ fn is_usable(address: &IpAddr) -> bool {
     !(address.is_loopback() || address.is_unspecified() || link_local || address.is_multicast())
 }
 
-fn kept(path: &Path) -> Result<Option<IpAddr>, Error> {
-    let text = file::read(path).map_err(|source| Error::Keep { path: path.to_owned(), source })?;
-    Ok(text.and_then(|text| text.trim().parse().ok()))
+fn kept(path: &Path) -> Option<IpAddr> {
+    file::read(path).ok()??.trim().parse().ok()
 }
 
-fn keep(path: &Path, ip: IpAddr) -> Result<(), Error> {
-    if kept(path)? == Some(ip) {
-        return Ok(());
+/// A disk that is full is no reason not to start.
+fn keep(path: &Path, ip: IpAddr) {
+    if kept(path) != Some(ip)
+        && let Err(error) = file::write(path, format!("{ip}\n").as_bytes(), file::PUBLIC)
+    {
+        warn!(%error, "cannot keep this machine's address in {}: it is waited for at a start without network", path.display());
     }
-    let written = file::write(path, format!("{ip}\n").as_bytes(), file::PUBLIC);
-    written.map_err(|source| Error::Keep { path: path.to_owned(), source })
 }
 
 #[cfg(test)]
@@ -219,8 +216,8 @@ mod tests {
         let given = find(&[ip("192.0.2.1")], folder.path(), false).await.unwrap();
         assert_eq!((given.ip, given.missing), (ip("192.0.2.1"), None));
         let path = folder.path().join(FILE);
-        assert_eq!(kept(&path).unwrap(), None);
-        keep(&path, ip("192.0.2.2")).unwrap();
-        assert_eq!(kept(&path).unwrap(), Some(ip("192.0.2.2")));
+        assert_eq!(kept(&path), None);
+        keep(&path, ip("192.0.2.2"));
+        assert_eq!(kept(&path), Some(ip("192.0.2.2")));
     }
 }

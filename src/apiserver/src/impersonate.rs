@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use api::status::{self, Status};
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use percent_encoding::percent_decode_str;
 
 use crate::authorize::{Access, Attempt, Authorizer};
@@ -26,6 +26,11 @@ pub(crate) fn user(user: User, headers: &HeaderMap, authorizer: &Authorizer) -> 
             Ok(wanted.user())
         }
     }
+}
+
+/// Whether a header is one of those, which are for this server alone.
+pub(crate) fn is_header(name: &HeaderName) -> bool {
+    name.as_str().starts_with("impersonate-")
 }
 
 /// Whom the headers name.

@@ -25,6 +25,7 @@ use transport::tunnel::Stream;
 use super::route::{Place, Route};
 use crate::answer::Answer;
 use crate::body::{self, Body};
+use crate::impersonate;
 use crate::request::Resource;
 
 /// How long one direction may go on when the other has ended.
@@ -102,7 +103,7 @@ fn request<B: body::Incoming>(route: &Route, parts: &Parts, body: B) -> Result<R
         .map_err(|error| Status::bad_request(error.to_string()))?;
     let headers = request.headers_mut();
     copy_headers(&parts.headers, headers);
-    // Who asks is known here; nobody further on shall be able to ask in their name.
+    // Who asks, and as whom, is known here; nobody further on shall be able to ask in their name.
     headers.remove(AUTHORIZATION);
     headers.insert(HOST, HeaderValue::from_str(&host).map_err(|error| Status::internal(&error.to_string()))?);
     if let Some(protocol) = parts.headers.get(UPGRADE) {
@@ -113,7 +114,8 @@ fn request<B: body::Incoming>(route: &Route, parts: &Parts, body: B) -> Result<R
 }
 
 fn copy_headers(from: &HeaderMap, to: &mut HeaderMap) {
-    let between_ends = from.iter().filter(|(name, _)| !HOP_BY_HOP.contains(name));
+    let between_ends =
+        from.iter().filter(|(name, _)| !HOP_BY_HOP.contains(name) && !impersonate::is_header(name));
     for (name, value) in between_ends {
         to.append(name.clone(), value.clone());
     }
@@ -226,6 +228,15 @@ mod tests {
     use tokio::io::{AsyncReadExt, duplex};
 
     use super::*;
+
+    #[test]
+    fn what_was_said_to_this_server_alone_goes_no_further() {
+        let all = ["impersonate-user", "impersonate-extra-scopes", "transfer-encoding", "accept"];
+        let told = all.map(|name| (HeaderName::from_static(name), HeaderValue::from_static("x")));
+        let mut passed = HeaderMap::new();
+        copy_headers(&told.into_iter().collect(), &mut passed);
+        assert_eq!(passed.keys().collect::<Vec<_>>(), ["accept"]);
+    }
 
     #[tokio::test(start_paused = true)]
     async fn what_is_under_way_arrives_when_one_end_hangs_up_and_nobody_stays_for_ever() {

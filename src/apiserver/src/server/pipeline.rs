@@ -5,6 +5,7 @@ use api::status::{self, Status};
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, Method, header};
+use percent_encoding::percent_decode_str;
 use tokio::time::timeout;
 
 use super::Shared;
@@ -61,7 +62,9 @@ impl Shared {
             record.acts_as(&user);
         }
         let Target::Resource(resource) = target else {
-            self.check(&user, &Attempt::Path { verb: path_verb(&parts.method), path: parts.uri.path() })?;
+            // As the target was read, so that it is the same that is judged and answered.
+            let path = percent_decode_str(parts.uri.path()).decode_utf8_lossy();
+            self.check(&user, &Attempt::Path { verb: path_verb(&parts.method), path: &path })?;
             // The documents among these are the dearest answers that there are.
             let _place = self.place(outside, &user).await?;
             return Ok(form.whole(self.describe(&target, &query, &parts)?).await);

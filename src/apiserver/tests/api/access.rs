@@ -293,3 +293,13 @@ async fn names_are_in_any_script_and_never_passed_over() {
         assert_eq!(act(header, b"Zo\xeb").await.0, 400, "{header}");
     }
 }
+
+#[tokio::test]
+async fn a_path_is_judged_as_it_is_answered() {
+    let api = Api::start().await;
+    api.role("reader", json!([{"verbs": ["get"], "nonResourceURLs": ["/version"]}])).await;
+    api.bind("reader", "ann").await;
+    for (path, code) in [("/version", 200), ("/versio%6e", 200), ("/metrics", 403), ("/metric%73", 403)] {
+        assert_eq!(api.as_user(user("ann"), Method::GET, path, None).await.0, code, "{path}");
+    }
+}

@@ -9,8 +9,10 @@
 //! - [`Carrier`] owns what somebody else began and cannot wait for.
 //! - [`Backoff`] spaces attempts that may fail again.
 //! - [`deadline`] and [`Stopwatch`] tell time where people ask for any number of it and clocks are set.
+//! - [`apart`] lets who waits for work hear of its panic.
 //! - [`ClockSettings`] tells that the time of day is another one.
 
+mod apart;
 mod backoff;
 mod carrier;
 mod clock;
@@ -19,6 +21,7 @@ mod settings;
 mod shutdown;
 mod tasks;
 
+pub use apart::{Panicked, apart, last_words};
 pub use backoff::Backoff;
 pub use carrier::{Carrier, Stopping};
 pub use clock::{Stopwatch, deadline};

@@ -16,7 +16,7 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use jiff::Timestamp;
-use task::Carrier;
+use task::{Carrier, Panicked, apart};
 use tokio::time::timeout;
 use tower::Service;
 use tracing::{debug, info};
@@ -29,6 +29,9 @@ use crate::cluster::{Application, JOIN_PATH, TUNNEL_PATH, user_of_node};
 const LARGEST_APPLICATION: usize = 64 * 1024;
 /// As long as the listener waits for the head of a request.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Upstream's words.
+const PANICKED: &str = "This request caused apiserver to panic. Look in the logs for details.";
 
 /// The body of a request, whoever sends it.
 trait Sent: hyper::body::Body<Error: Into<Box<dyn Error + Send + Sync>>> {}
@@ -64,10 +67,7 @@ impl Parts {
             }
             None => return self.api.clone().call(request).await.unwrap_or_else(|never| match never {}),
         };
-        answer.unwrap_or_else(|status| {
-            let code = StatusCode::from_u16(status.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-            reply(code, "application/json", status.to_value().to_string())
-        })
+        answer.unwrap_or_else(|status| refusal(&status))
     }
 
     async fn join<B: Sent>(&self, request: Request<B>) -> Result<Response<Body>, Status> {
@@ -145,6 +145,16 @@ fn bearer<B>(request: &Request<B>) -> Option<String> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
 }
 
+/// An answer, or that making it panicked: the last that is heard of this process.
+async fn answered(work: impl Future<Output = Response<Body>> + Send + 'static) -> Response<Body> {
+    apart(work).await.unwrap_or_else(|Panicked| refusal(&Status::internal(PANICKED)))
+}
+
+fn refusal(status: &Status) -> Response<Body> {
+    let code = StatusCode::from_u16(status.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    reply(code, "application/json", status.to_value().to_string())
+}
+
 fn reply(code: StatusCode, media_type: &'static str, text: impl Into<Bytes>) -> Response<Body> {
     let body = Full::new(text.into()).map_err(|never: Infallible| match never {}).boxed_unsync();
     let mut answer = Response::new(body);
@@ -164,7 +174,7 @@ impl Service<Request<Incoming>> for Front {
 
     fn call(&mut self, request: Request<Incoming>) -> Self::Future {
         let parts = self.0.clone();
-        Box::pin(async move { Ok(parts.answer(request).await) })
+        Box::pin(async move { Ok(answered(async move { parts.answer(request).await }).await) })
     }
 }
 
@@ -212,6 +222,16 @@ mod tests {
     fn asking(token: &str) -> Request<impl Sent> {
         let body = StreamBody::new(stream::pending::<Result<Frame<Bytes>, Infallible>>());
         Request::post(JOIN_PATH).header("authorization", format!("Bearer {token}")).body(body).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_answered() {
+        let answer = answered(async { panic!("the message of a panic that is meant") }).await;
+        assert_eq!(answer.status(), 500);
+        let told = answer.into_body().collect().await.unwrap().to_bytes();
+        let told: serde_json::Value = serde_json::from_slice(&told).unwrap();
+        assert_eq!((&told["kind"], &told["reason"]), (&"Status".into(), &"InternalError".into()));
+        assert!(told["message"].as_str().unwrap().ends_with(PANICKED), "{told}");
     }
 
     #[tokio::test(start_paused = true)]

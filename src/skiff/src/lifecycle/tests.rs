@@ -68,6 +68,13 @@ async fn behave(behaviour: &str, ready: ReadySignal, shutdown: Shutdown) -> anyh
             // The process ends; a thread that outlives this line would be the failure.
             let _ = thread.join();
         }
+        "panics in a request" => {
+            ready.set();
+            let answered = task::apart(async { panic!("out of cheese") }).await;
+            assert_eq!(answered, Err::<(), _>(task::Panicked));
+            tracing::info!("the client knows");
+            std::future::pending::<()>().await;
+        }
         other => bail!("no behaviour {other}"),
     }
     Ok(())
@@ -217,6 +224,14 @@ fn a_panic_in_any_thread_ends_the_process_and_is_logged() {
     assert!(line.contains("thread=\"clumsy\""), "{line}");
     assert!(line.contains("lifecycle/tests.rs:"), "{line}");
     assert!(line.contains("backtrace=0x"), "{line}");
+}
+
+#[test]
+fn the_client_of_a_request_that_panics_is_told_before_the_process_ends() {
+    let (status, log) = Service::start("panics in a request", &[]).end();
+    assert_eq!(status.code(), Some(101), "{log}");
+    let (panic, told) = (log.find("panic: out of cheese"), log.find("the client knows"));
+    assert!(panic.is_some() && panic < told, "{log}");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Panics: logged where everything else is logged, then the end of the process, whichever thread it was.
 //!
 //! A component that lost a task would go on half alive; a supervisor restarts the whole quickly and the pods do not
-//! notice.
+//! notice. Who waits for an answer is told first ([`task::apart`]).
 
 mod backtrace;
 
@@ -14,6 +14,7 @@ use crate::exit::Exit;
 pub(crate) fn handle() {
     std::panic::set_hook(Box::new(|panic| {
         report(panic);
+        task::last_words();
         #[expect(clippy::disallowed_methods, reason = "there is no way back to main from here")]
         std::process::exit(Exit::Panicked as i32);
     }));

@@ -2,6 +2,8 @@
 //!
 //! For every suite with real containers, also of other crates. Words on the command line choose the tests that hold one of them.
 
+mod processes;
+
 use std::ffi::OsString;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -61,7 +63,8 @@ pub(crate) fn main<G: Stand>(prepare: impl FnOnce(), tests: &[&[Test<G>]]) -> Ex
 fn run<G: Stand>((name, test): &Test<G>) -> bool {
     let runtime = G::runtime();
     let in_time = async |what: Pin<Box<dyn Future<Output = ()> + '_>>| {
-        tokio::time::timeout(PATIENCE, what).await.expect("it does not end");
+        let ended = tokio::time::timeout(PATIENCE, what).await;
+        ended.unwrap_or_else(|_| panic!("it does not end; meanwhile:\n{}", processes::told()));
     };
     println!("test {name} ...");
     let ground = runtime.block_on(Box::pin(G::new()));

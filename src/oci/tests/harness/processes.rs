@@ -5,8 +5,12 @@ use std::path::PathBuf;
 
 /// Every process of this program (shims are) and all that they started, with what each waits for and what it holds open.
 pub(super) fn told() -> String {
-    let all: Vec<Process> =
-        fs::read_dir("/proc").into_iter().flatten().flatten().filter_map(Process::read).collect();
+    let all: Vec<Process> = fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| Process::read(&entry))
+        .collect();
     let program = fs::read_link("/proc/self/exe").ok();
     let mut ours: Vec<&Process> = all.iter().filter(|process| process.program == program).collect();
     let mut next = 0;
@@ -25,7 +29,7 @@ struct Process {
 }
 
 impl Process {
-    fn read(entry: DirEntry) -> Option<Self> {
+    fn read(entry: &DirEntry) -> Option<Self> {
         let id = entry.file_name().to_str()?.parse().ok()?;
         let status = fs::read_to_string(format!("/proc/{id}/status")).ok()?;
         let parent = status.lines().find_map(|line| line.strip_prefix("PPid:"))?;

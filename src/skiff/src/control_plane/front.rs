@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::error::Error;
+use std::future::ready;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -53,21 +54,26 @@ impl Front {
     }
 }
 
+/// An answer to come. Boxed where it is made: it is moved about, and what the API needs for one is large.
+type Answering = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
 impl Parts {
-    async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+    fn answer(self: Arc<Self>, request: Request<Incoming>) -> Answering {
         let path = request.uri().path();
-        let answer = match path.strip_prefix(TUNNEL_PATH) {
+        if path == JOIN_PATH {
+            return Box::pin(async move { Ok(or_refusal(self.join(request).await)) });
+        }
+        if path == AUTHORITY_PATH {
+            let authority = reply(StatusCode::OK, "application/x-pem-file", self.admissions.authority());
+            return Box::pin(ready(Ok(authority)));
+        }
+        match path.strip_prefix(TUNNEL_PATH) {
             Some(number) => {
                 let number = number.strip_prefix('/').map(str::to_owned);
-                self.tunnel(request, number).await
+                Box::pin(async move { Ok(or_refusal(self.tunnel(request, number).await)) })
             }
-            None if path == JOIN_PATH => self.join(request).await,
-            None if path == AUTHORITY_PATH => {
-                Ok(reply(StatusCode::OK, "application/x-pem-file", self.admissions.authority()))
-            }
-            None => return self.api.clone().call(request).await.unwrap_or_else(|never| match never {}),
-        };
-        answer.unwrap_or_else(|status| refusal(&status))
+            None => self.api.clone().call(request),
+        }
     }
 
     async fn join<B: Sent>(&self, request: Request<B>) -> Result<Response<Body>, Status> {
@@ -146,8 +152,12 @@ fn bearer<B>(request: &Request<B>) -> Option<String> {
 }
 
 /// An answer, or that making it panicked: the last that is heard of this process.
-async fn answered(work: impl Future<Output = Response<Body>> + Send + 'static) -> Response<Body> {
-    apart(work).await.unwrap_or_else(|Panicked| refusal(&Status::internal(PANICKED)))
+async fn answered(answer: Answering) -> Result<Response<Body>, Infallible> {
+    apart(answer).await.unwrap_or_else(|Panicked| Ok(refusal(&Status::internal(PANICKED))))
+}
+
+fn or_refusal(answer: Result<Response<Body>, Status>) -> Response<Body> {
+    answer.unwrap_or_else(|status| refusal(&status))
 }
 
 fn refusal(status: &Status) -> Response<Body> {
@@ -166,7 +176,7 @@ fn reply(code: StatusCode, media_type: &'static str, text: impl Into<Bytes>) -> 
 impl Service<Request<Incoming>> for Front {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+    type Future = Answering;
 
     fn poll_ready(&mut self, _context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
@@ -174,7 +184,7 @@ impl Service<Request<Incoming>> for Front {
 
     fn call(&mut self, request: Request<Incoming>) -> Self::Future {
         let parts = self.0.clone();
-        Box::pin(async move { Ok(answered(async move { parts.answer(request).await }).await) })
+        Box::pin(answered(parts.answer(request)))
     }
 }
 
@@ -226,7 +236,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_is_answered() {
-        let answer = answered(async { panic!("the message of a panic that is meant") }).await;
+        let Ok(answer) = answered(Box::pin(async { panic!("the message of a panic that is meant") })).await;
         assert_eq!(answer.status(), 500);
         let told = answer.into_body().collect().await.unwrap().to_bytes();
         let told: serde_json::Value = serde_json::from_slice(&told).unwrap();

@@ -24,6 +24,20 @@ pub(crate) struct Cluster {
     pub(crate) backend: NetworkBackend,
 }
 
+#[cfg(test)]
+impl Cluster {
+    pub(crate) fn without_networks() -> Self {
+        Self {
+            pod_networks: vec![],
+            service_networks: vec![],
+            dns: vec![],
+            has_dns: false,
+            domain: "cluster.local".into(),
+            backend: NetworkBackend::None,
+        }
+    }
+}
+
 /// What a machine says of itself to join; its token is in the header.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

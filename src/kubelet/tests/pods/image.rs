@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-pub(crate) const BUSYBOX: &str = "/bin/busybox";
+use crate::harness::BUSYBOX;
+
 pub(crate) const NAME: &str = "test/busybox:1";
 /// The same by another name.
 pub(crate) const OTHER: &str = "test/busybox:2";

@@ -18,12 +18,10 @@ use pki::jwt::Signer;
 use serde_json::{Value, json};
 use store::{InMemory, Limits, Store};
 use task::{ShutdownTrigger, Tasks, shutdown};
-use tokio::runtime::{self, Runtime};
 use tokio::sync::watch;
 use tower::util::MapRequest;
 
 use crate::harness::Stand;
-use crate::image::BUSYBOX;
 
 pub(crate) struct Ground {
     folder: tempfile::TempDir,
@@ -60,15 +58,6 @@ impl Agent {
 }
 
 impl Stand for Ground {
-    fn missing() -> Option<String> {
-        let runs = nix::unistd::geteuid().is_root() && Path::new(BUSYBOX).exists();
-        (!runs).then(|| format!("containers need root and {BUSYBOX} (apt-get install busybox-static)"))
-    }
-
-    fn runtime() -> Runtime {
-        runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
-    }
-
     async fn new() -> Self {
         let folder = tempfile::Builder::new().prefix("kubelet-").tempdir().unwrap();
         let number = GROUNDS.fetch_add(1, Ordering::Relaxed);

@@ -12,11 +12,8 @@ use oci::cgroup::{Cgroup, Hierarchy};
 use oci::{ContainerSpec, PodSpec, Pods, Process, Size, Stdin};
 use task::{Carrier, Tasks};
 use tokio::io::{DuplexStream, duplex};
-use tokio::runtime::{self, Runtime};
 
-use crate::harness::Stand;
-
-pub(crate) const BUSYBOX: &str = "/bin/busybox";
+use crate::harness::{BUSYBOX, Stand};
 
 static GROUNDS: AtomicU32 = AtomicU32::new(0);
 
@@ -30,15 +27,6 @@ pub(crate) struct Ground {
 }
 
 impl Stand for Ground {
-    fn missing() -> Option<String> {
-        let runs = nix::unistd::geteuid().is_root() && Path::new(BUSYBOX).exists();
-        (!runs).then(|| format!("containers need root and {BUSYBOX} (apt-get install busybox-static)"))
-    }
-
-    fn runtime() -> Runtime {
-        runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
-    }
-
     async fn new() -> Self {
         let folder = tempfile::Builder::new().prefix("streams-").tempdir().unwrap();
         make_root(&folder.path().join("rootfs"));

@@ -203,7 +203,6 @@ mod tests {
     use super::super::in_process;
     use super::*;
     use crate::cluster::Cluster;
-    use crate::config::NetworkBackend;
 
     /// A server, with a token that admits to it.
     fn parts(folder: &Path) -> (Parts, String) {
@@ -216,14 +215,7 @@ mod tests {
         let token = Token::generate("server", &servers).unwrap();
         let shown = token.to_string();
         let client = in_process(&api, User::new("root", ["system:masters"]), "test");
-        let cluster = Cluster {
-            pod_networks: vec![],
-            service_networks: vec![],
-            dns: vec![],
-            has_dns: false,
-            domain: "cluster.local".into(),
-            backend: NetworkBackend::default(),
-        };
+        let cluster = Cluster::without_networks();
         let admissions = Admissions::new(servers, authority("client").into(), token, client, cluster);
         (Parts { api, admissions, kept: Arc::default() }, shown)
     }

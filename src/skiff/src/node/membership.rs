@@ -273,7 +273,6 @@ mod tests {
     use transport::{AUTHORITY_PATH, Certificate, Listener, Peer};
 
     use super::*;
-    use crate::config::NetworkBackend;
 
     /// A server that admits whoever asks.
     struct Server {
@@ -316,14 +315,7 @@ mod tests {
         let application: Application = serde_json::from_slice(&body).unwrap();
         let leaf = Leaf::client("system:node:a", None);
         let certificate = server.clients.sign(&application.request, &leaf, clock::now()).unwrap();
-        let cluster = Cluster {
-            pod_networks: vec![],
-            service_networks: vec![],
-            dns: vec![],
-            has_dns: false,
-            domain: "cluster.local".into(),
-            backend: NetworkBackend::None,
-        };
+        let cluster = Cluster::without_networks();
         server.admitted.fetch_add(1, Ordering::Relaxed);
         Ok(Response::new(serde_json::to_vec(&Admission { certificate, cluster }).unwrap().into()))
     }

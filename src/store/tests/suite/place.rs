@@ -47,12 +47,16 @@ impl Place {
     }
 }
 
-/// By another process: closing a file of ours would drop SQLite's lock on it.
+/// By another process: closing a file of ours would drop SQLite's lock on it. A store that runs may rename its backups
+/// meanwhile; what was copied then is of no moment at all, and is copied again.
 pub(crate) fn copy(directory: &Path) -> TempDir {
-    let to = tempfile::tempdir().unwrap();
-    let copied = Command::new("cp").arg("-a").arg(directory.join(".")).arg(to.path()).status().unwrap();
-    assert!(copied.success());
-    to
+    const ATTEMPTS: usize = 100;
+    let attempt = |_| {
+        let to = tempfile::tempdir().unwrap();
+        let copied = Command::new("cp").arg("-a").arg(directory.join(".")).arg(to.path()).status().unwrap();
+        copied.success().then_some(to)
+    };
+    (0..ATTEMPTS).find_map(attempt).expect("a store that nobody writes to leaves its files alone")
 }
 
 pub(crate) fn open(directory: &Path) -> Store {

@@ -168,7 +168,7 @@ fn may_lower_scores() -> bool {
 
 async fn the_pod_s_namespaces(ground: &Ground) {
     let pod = ground.pod().await;
-    let script = "hostname; readlink /proc/self/ns/net; readlink /proc/self/ns/ipc; ip -o link show lo; echo $$; grep SigBlk /proc/self/status";
+    let script = "hostname; readlink /proc/self/ns/net; readlink /proc/self/ns/ipc; ip -o link show lo; echo $$; grep -E '^Sig(Blk|Ign)' /proc/self/status";
     run(&pod, &ground.shell("one", script)).await;
     run(&pod, &ground.shell("two", script)).await;
     let (one, two) = (ground.log("one"), ground.log("two"));
@@ -179,6 +179,10 @@ async fn the_pod_s_namespaces(ground: &Ground) {
     assert!(one[3].contains("LOOPBACK,UP"), "{one:?}");
     assert_eq!(one[4], "stdout F 1", "its own pid namespace");
     assert_eq!(one[5], "stdout F SigBlk:\t0000000000000000");
+    let ignored = one[6].strip_prefix("stdout F SigIgn:\t").unwrap();
+    let ignored = u64::from_str_radix(ignored, 16).unwrap();
+    let pipe = 1 << (libc::SIGPIPE - 1);
+    assert_eq!(ignored & pipe, 0, "what skiff ignores is the container's to decide: {ignored:x}");
     assert!(pod.netns().unwrap().exists());
 }
 

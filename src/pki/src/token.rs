@@ -18,7 +18,7 @@ const SECRET_BYTES: usize = 16;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error(
-        "a token looks like K10<64 hex digits>::<user>:<secret>; copy the whole of the server's token file"
+        "a token looks like K10<64 hex digits>::<user>:<secret>, as `skiff token` prints it on the server, or is a secret of your own without spaces and colons"
     )]
     Form,
     #[error(
@@ -105,10 +105,10 @@ impl Token {
     }
 
     /// The token with a secret that somebody chose, kept in `path` in place of what was there.
-    pub fn choose(path: &Path, chosen: &str, user: &str, certificate: &str) -> Result<Self, Error> {
-        let chosen = Self::parse(chosen)?;
+    pub fn choose(path: &Path, chosen: &Self, user: &str, certificate: &str) -> Result<Self, Error> {
         chosen.check_authority(certificate)?;
-        let token = Self { authority: Some(hash(certificate)), user: user.into(), secret: chosen.secret };
+        let secret = chosen.secret.clone();
+        let token = Self { authority: Some(hash(certificate)), user: user.into(), secret };
         let failed = |source| Error::File { path: path.display().to_string(), source };
         let text = format!("{token}\n");
         if file::read(path).map_err(failed)?.as_ref() != Some(&text) {
@@ -168,12 +168,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("token");
         Token::open(&path, "server", "the certificate").unwrap();
-        let chosen = Token::choose(&path, "a-secret", "server", "the certificate").unwrap();
+        let secret = Token::parse("a-secret").unwrap();
+        let chosen = Token::choose(&path, &secret, "server", "the certificate").unwrap();
         assert!(chosen.admits("server", "a-secret"));
         assert_eq!(Token::open(&path, "server", "the certificate").unwrap(), chosen);
-        let long = chosen.to_string();
-        assert_eq!(Token::choose(&path, &long, "server", "the certificate").unwrap(), chosen);
-        assert!(Token::choose(&path, &long, "server", "another").is_err());
+        assert_eq!(Token::choose(&path, &chosen, "server", "the certificate").unwrap(), chosen);
+        assert!(Token::choose(&path, &chosen, "server", "another").is_err());
     }
 
     #[test]

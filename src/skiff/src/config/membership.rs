@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use http::Uri;
+use pki::token::{self, Token};
 use serde::{Serialize, Serializer};
 
-use super::names::{self, Token};
 use super::typed::MembershipArgs;
 
 /// A server's address: https, a host and a port.
@@ -28,6 +28,7 @@ pub(crate) struct NotAServer;
 pub(crate) enum Membership {
     /// The first server makes its own token when none is given.
     Found {
+        #[serde(serialize_with = "chosen")]
         token: Option<Token>,
     },
     Join(Join),
@@ -36,6 +37,7 @@ pub(crate) enum Membership {
 #[derive(Debug, Serialize)]
 pub(crate) struct Join {
     pub(crate) server: ServerUrl,
+    #[serde(serialize_with = "secret")]
     pub(crate) token: Token,
 }
 
@@ -46,7 +48,9 @@ pub(crate) enum Error {
     #[error("read --token-file {}", path.display())]
     ReadToken { path: PathBuf, source: io::Error },
     #[error("--token-file {}", path.display())]
-    Token { path: PathBuf, source: names::Error },
+    TokenInFile { path: PathBuf, source: token::Error },
+    #[error("--token")]
+    Token(#[source] token::Error),
     #[error("--server is required: an agent joins the cluster of a server")]
     NoServer,
     #[error("--token or --token-file is required to join the cluster of --server")]
@@ -71,8 +75,9 @@ impl MembershipArgs {
     fn read_token(&self) -> Result<Option<Token>, Error> {
         match (&self.token, &self.token_file) {
             (Some(_), Some(_)) => Err(Error::TwoTokens),
-            (token, None) => Ok(token.clone()),
+            (Some(typed), None) => Token::parse(&typed.0).map(Some).map_err(Error::Token),
             (None, Some(path)) => token_from(path).map(Some),
+            (None, None) => Ok(None),
         }
     }
 }
@@ -80,7 +85,17 @@ impl MembershipArgs {
 fn token_from(path: &Path) -> Result<Token, Error> {
     let text =
         fs::read_to_string(path).map_err(|source| Error::ReadToken { path: path.to_owned(), source })?;
-    text.parse().map_err(|source| Error::Token { path: path.to_owned(), source })
+    Token::parse(&text).map_err(|source| Error::TokenInFile { path: path.to_owned(), source })
+}
+
+const HIDDEN: &str = "(secret)";
+
+fn chosen<S: Serializer>(token: &Option<Token>, serializer: S) -> Result<S::Ok, S::Error> {
+    token.as_ref().map(|_| HIDDEN).serialize(serializer)
+}
+
+fn secret<S: Serializer>(_: &Token, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(HIDDEN)
 }
 
 impl FromStr for ServerUrl {

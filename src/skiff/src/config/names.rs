@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 /// A DNS subdomain in lower case: the name of a node, the domain of a cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -41,10 +41,6 @@ pub(crate) enum Effect {
     NoExecute,
 }
 
-/// What nodes join a cluster with. Never printed.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Token(String);
-
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Error {
     #[error(
@@ -67,8 +63,6 @@ pub(crate) enum Error {
         "`{0}` is reserved: a node may not set labels of kubernetes.io and k8s.io but those of the kubelet"
     )]
     Reserved(String),
-    #[error("the token is empty")]
-    EmptyToken,
 }
 
 impl FromStr for DnsName {
@@ -128,33 +122,6 @@ impl FromStr for Effect {
             "NoExecute" => Ok(Self::NoExecute),
             _ => Err(Error::Effect(text.to_owned())),
         }
-    }
-}
-
-impl FromStr for Token {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self, Error> {
-        let token = text.trim();
-        if token.is_empty() { Err(Error::EmptyToken) } else { Ok(Self(token.to_owned())) }
-    }
-}
-
-impl Token {
-    pub(crate) fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Token {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Token")
-    }
-}
-
-impl Serialize for Token {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str("(secret)")
     }
 }
 
@@ -260,14 +227,5 @@ mod tests {
         assert_eq!("gpu=a".parse::<Taint>(), Err(Error::TaintForm));
         assert_eq!("gpu:Never".parse::<Taint>(), Err(Error::Effect("Never".into())));
         assert_eq!(":NoExecute".parse::<Taint>(), Err(Error::Key(String::new())));
-    }
-
-    #[test]
-    fn a_token_is_not_printed() {
-        let token: Token = " secret\n".parse().unwrap();
-        assert_eq!(token, Token("secret".into()));
-        assert_eq!(format!("{token:?}"), "Token");
-        assert_eq!(serde_json::to_string(&token).unwrap(), "\"(secret)\"");
-        assert_eq!(" \n".parse::<Token>(), Err(Error::EmptyToken));
     }
 }

@@ -321,7 +321,7 @@ fn joining_takes_a_token() {
     let joined = machine.run("agent", &["-s", "https://a", "--token-file", &path("token")]).unwrap();
     assert_eq!(joined["join"], json!({"server": "https://a:6443", "token": "(secret)"}));
     assert_eq!(joined, machine.run("agent", &["-s", "https://a:6443", "-t", "x"]).unwrap());
-    let cases: [(&str, &[&str], &str); 6] = [
+    let cases: [(&str, &[&str], &str); 7] = [
         ("agent", &["-t", "x"], "--server is required: an agent joins the cluster of a server"),
         (
             "agent",
@@ -340,10 +340,20 @@ fn joining_takes_a_token() {
         ),
         ("server", &["--token-file", &path("none")], "read --token-file none"),
         ("server", &["--token-file", &path("empty")], "--token-file empty"),
+        ("agent", &["-s", "https://a", "-t", "not one word"], "--token"),
     ];
     for (command, flags, expected) in cases {
         assert_eq!(machine.run(command, flags).unwrap_err(), expected, "{command} {flags:?}");
     }
+}
+
+#[test]
+fn a_token_is_not_printed() {
+    let machine = Machine::new().file("config.yaml", "");
+    let founded = machine.run("server", &["--token=a-secret"]).unwrap();
+    assert_eq!(founded["membership"], json!({"found": {"token": "(secret)"}}));
+    let refused = machine.run("server", &["--token=a secret"]).unwrap_err();
+    assert!(!refused.contains("a secret"), "{refused}");
 }
 
 #[test]

@@ -13,7 +13,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use super::membership::ServerUrl;
-use super::names::{DnsName, Label, SubjectAltName, Taint, Token};
+use super::names::{DnsName, Label, SubjectAltName, Taint};
 use crate::logs::Levels;
 
 /// Run the control plane and, unless --disable-agent, this machine's node agent
@@ -85,10 +85,26 @@ pub(super) struct MembershipArgs {
     pub(super) server: Option<ServerUrl>,
     /// Secret that nodes join the cluster with
     #[arg(short, long)]
-    pub(super) token: Option<Token>,
+    pub(super) token: Option<Secret>,
     /// File that holds the token
     #[arg(long, value_name = "FILE")]
     pub(super) token_file: Option<PathBuf>,
+}
+
+/// As it was typed: what clap refuses, it prints.
+#[derive(Clone)]
+pub(super) struct Secret(pub(super) String);
+
+impl From<&str> for Secret {
+    fn from(typed: &str) -> Self {
+        Self(typed.to_owned())
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret")
+    }
 }
 
 #[derive(Debug, Args)]

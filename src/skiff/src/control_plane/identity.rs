@@ -140,7 +140,7 @@ fn join_token(config: &ServerConfig, servers: &Authority) -> anyhow::Result<Toke
     let path = config.data_dir.join(TOKEN_FILE);
     Ok(match &config.membership {
         Membership::Found { token: Some(chosen) } => {
-            Token::choose(&path, chosen.as_str(), JOINING, servers.certificate()).context("use --token")?
+            Token::choose(&path, chosen, JOINING, servers.certificate()).context("use --token")?
         }
         _ => Token::open(&path, JOINING, servers.certificate())?,
     })

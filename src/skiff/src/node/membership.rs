@@ -53,9 +53,8 @@ pub(crate) struct Joining {
 impl Joining {
     pub(crate) fn open(folder: &Path, join: &Join, node: String) -> anyhow::Result<Self> {
         let place = Place { folder: folder.to_path_buf() };
-        let token = Token::parse(join.token.as_str()).context("read --token")?;
         let key = Arc::new(place.key()?);
-        Ok(Self { server: join.server.clone(), token, node, key, place })
+        Ok(Self { server: join.server.clone(), token: join.token.clone(), node, key, place })
     }
 
     /// Joins, again and again until it works; what cannot change by itself is an error at once.
@@ -324,8 +323,8 @@ mod tests {
     async fn a_certificate_that_is_soon_over_is_asked_for_anew() {
         let (theirs, ours) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let (server, url, _serving) = Server::start(theirs.path()).await;
-        let token = Token::generate("server", server.servers.certificate()).unwrap().to_string();
-        let join = Join { server: url, token: token.parse().unwrap() };
+        let token = Token::generate("server", server.servers.certificate()).unwrap();
+        let join = Join { server: url, token };
         let joining = Joining::open(ours.path(), &join, "a".into()).unwrap();
         let member = joining.join().await.unwrap();
         let (mut renewal, ways) = joining.renewal(&member).unwrap();

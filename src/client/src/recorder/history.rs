@@ -12,6 +12,8 @@ use crate::Key;
 
 /// Objects and reasons remembered; the longest unused goes when there are more.
 const REMEMBERED: usize = 1024;
+/// What was not told for so long is forgotten: the server has dropped the event itself by then.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(3600);
 /// Different messages of one reason about one object from which on they are folded into one event.
 const ALIKE: usize = 10;
 const ALIKE_WITHIN: Duration = Duration::from_secs(600);
@@ -86,7 +88,7 @@ impl History {
 
     /// A step was carried out: the event is stored under `key`.
     pub(super) fn written(&mut self, step: &Step, key: Key) {
-        let Some((series, _)) = self.series.0.get_mut(&step.alike) else {
+        let Some((series, _)) = self.series.entries.get_mut(&step.alike) else {
             return;
         };
         let count = match &step.repeats {
@@ -138,23 +140,31 @@ impl Subject {
     }
 }
 
-/// A map that forgets what was not used for the longest time.
+/// A map that forgets what was not used for long, and when it is full what was not used for the longest time.
 #[derive(Debug)]
-struct Remembered<T, V>(HashMap<T, (V, Instant)>);
+struct Remembered<T, V> {
+    entries: HashMap<T, (V, Instant)>,
+    swept: Option<Instant>,
+}
 
 impl<T, V> Default for Remembered<T, V> {
     fn default() -> Self {
-        Self(HashMap::new())
+        Self { entries: HashMap::new(), swept: None }
     }
 }
 
 impl<T: Clone + Eq + Hash, V> Remembered<T, V> {
     fn entry(&mut self, key: T, now: Instant, new: impl FnOnce() -> V) -> &mut V {
-        if self.0.len() >= REMEMBERED && !self.0.contains_key(&key) {
-            let oldest = self.0.iter().min_by_key(|(_, (_, used))| *used).map(|(key, _)| key.clone());
-            oldest.and_then(|oldest| self.0.remove(&oldest));
+        if now - *self.swept.get_or_insert(now) > FORGOTTEN_AFTER {
+            self.swept = Some(now);
+            self.entries.retain(|_, (_, used)| now - *used <= FORGOTTEN_AFTER);
+            self.entries.shrink_to_fit();
         }
-        let (value, used) = self.0.entry(key).or_insert_with(|| (new(), now));
+        if self.entries.len() >= REMEMBERED && !self.entries.contains_key(&key) {
+            let oldest = self.entries.iter().min_by_key(|(_, (_, used))| *used).map(|(key, _)| key.clone());
+            oldest.and_then(|oldest| self.entries.remove(&oldest));
+        }
+        let (value, used) = self.entries.entry(key).or_insert_with(|| (new(), now));
         *used = now;
         value
     }
@@ -214,7 +224,19 @@ mod tests {
         for n in 0..REMEMBERED + 50 {
             tell(&mut history, &report(&n.to_string(), "x"), now);
         }
-        assert_eq!(history.series.0.len(), REMEMBERED);
-        assert_eq!(history.budgets.0.len(), REMEMBERED);
+        assert_eq!(history.series.entries.len(), REMEMBERED);
+        assert_eq!(history.budgets.entries.len(), REMEMBERED);
+    }
+
+    #[tokio::test]
+    async fn what_is_long_ago_is_forgotten() {
+        let (mut history, now) = (History::default(), Instant::now());
+        tell(&mut history, &report("a", "x"), now);
+        let minute = Duration::from_secs(60);
+        tell(&mut history, &report("b", "x"), now + FORGOTTEN_AFTER - minute);
+        tell(&mut history, &report("c", "x"), now + FORGOTTEN_AFTER + minute);
+        let subjects = history.series.entries.keys().map(|alike| alike.subject.name.as_str());
+        assert_eq!(subjects.collect::<HashSet<_>>(), HashSet::from(["b", "c"]));
+        assert_eq!(history.budgets.entries.len(), 2);
     }
 }

@@ -17,7 +17,7 @@ use crate::capabilities::Capabilities;
 use crate::seccomp::Filter;
 use crate::spec::{Process, SeccompProfile, Size};
 
-use super::console;
+use super::{console, inheritance};
 
 /// What a process may do, and what it runs.
 #[derive(Clone)]
@@ -55,7 +55,7 @@ impl Confined {
             self.args.iter().map(|word| CString::new(word.as_str())).collect::<Result<_, _>>()?;
         let mut pointers: Vec<_> = arguments.iter().map(|word| word.as_ptr()).collect();
         pointers.push(std::ptr::null());
-        take_signals_back();
+        inheritance::take_signals_back();
         if let Some(filter) = &self.filter {
             filter.load()?;
         }
@@ -73,15 +73,6 @@ impl Executor for Confined {
 
     fn validate(&self, _: &Spec) -> Result<(), ExecutorValidationError> {
         find(&self.args, &self.path).map(drop).map_err(ExecutorValidationError::ArgValidationError)
-    }
-}
-
-/// What is ignored stays ignored across an exec, and a shell cannot even trap it: SIGPIPE, which Rust ignores, or SIGHUP where
-/// skiff was started under nohup.
-fn take_signals_back() {
-    for signal in 1..=libc::SIGRTMAX() {
-        // SAFETY: installs no handler. Two signals and the C library's own cannot be changed, nor ignored either.
-        unsafe { libc::signal(signal, libc::SIG_DFL) };
     }
 }
 

@@ -7,6 +7,7 @@
 mod console;
 mod exec;
 mod executor;
+mod inheritance;
 mod memory;
 mod mounts;
 mod runtime_spec;
@@ -18,7 +19,6 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 
 use rustix::process::{Signal, set_parent_process_death_signal};
-use rustix::thread::disable_transparent_huge_pages;
 
 use crate::cgroup;
 use crate::durable::FileError;
@@ -106,8 +106,7 @@ struct Started {
 pub(crate) fn run(folder: PathBuf, job: &Job) -> io::Result<()> {
     // A launcher without its shim would start something that nobody waits for.
     set_parent_process_death_signal(Some(Signal::KILL))?;
-    // skiff does without huge pages; its containers decide for themselves.
-    disable_transparent_huge_pages(false)?;
+    inheritance::shed()?;
     let shim = io::stdin();
     let folder = PodFolder::new(folder);
     let done = match job {

@@ -12,6 +12,12 @@ use crate::launch::Job;
 use crate::layout::PodFolder;
 use crate::state::Ended;
 
+/// Whoever started skiff may ignore SIGCHLD, and a process whose parent does so ends unseen.
+pub(super) fn let_them_be_waited_for() {
+    // SAFETY: installs no handler.
+    unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
+}
+
 /// Becomes readable when children have ended.
 pub(super) fn endings() -> io::Result<OwnedFd> {
     // SAFETY: an all-zero set is what sigemptyset fills in anyway, and all three calls get valid pointers to it.

@@ -32,12 +32,14 @@ use crate::launch::{self, Job};
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     // Started by way of /proc, it would be called "exe" in lists of processes.
     let _a_mere_name = rustix::thread::set_name(c"skiff-shim");
+    children::let_them_be_waited_for();
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let words: Vec<&str> = arguments.iter().filter_map(|word| word.to_str()).collect();
     let done = match words.as_slice() {
         // What is started must not inherit that the shim takes SIGCHLD by other means.
         ["launch" | "init", ..] if let Err(error) = children::unblock_signals() => Err(error.to_string()),
         ["serve", folder] => {
+            close_what_was_inherited();
             server::serve(PathBuf::from(folder)).map_err(|error| launch::with_causes(&error))
         }
         ["launch", folder, job @ ..] => match Job::parse(job) {
@@ -54,4 +56,11 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// A shim outlives skiff, and so would a lock or a pipe that somebody left open when he started skiff.
+fn close_what_was_inherited() {
+    let (first, last, flags): (libc::c_uint, libc::c_uint, libc::c_uint) = (3, libc::c_uint::MAX, 0);
+    // SAFETY: nothing was opened here yet, so nobody uses one of these.
+    let _not_in_kernels_before_5_9 = unsafe { libc::syscall(libc::SYS_close_range, first, last, flags) };
 }

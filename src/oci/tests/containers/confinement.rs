@@ -1,12 +1,18 @@
 //! What a container may not do.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{ErrorKind, Read};
+use std::path::Path;
 
 use oci::capabilities::Capabilities;
-use oci::{Device, Mount, Propagation, SeccompProfile};
-use rustix::thread::disable_transparent_huge_pages;
+use oci::{Device, ExecSpec, Mount, Propagation, SeccompProfile};
+use rustix::process::{getgroups, umask};
+use rustix::thread::{
+    CpuSet, disable_transparent_huge_pages, sched_getaffinity, sched_setaffinity, set_thread_groups,
+};
 
-use crate::ground::{Ground, run};
+use crate::ground::{Ground, run, shell};
+use crate::streams::output_of;
 
 crate::tests![
     capabilities_are_the_default_ones,
@@ -20,6 +26,9 @@ crate::tests![
     propagation_is_per_mount,
     control_groups_are_read_only,
     huge_pages_are_the_containers_own_affair,
+    what_skiff_was_started_with_is_no_container_s,
+    keys_are_shared_with_nobody,
+    a_shim_holds_nothing_of_who_started_skiff,
 ];
 
 async fn capabilities_are_the_default_ones(ground: &Ground) {
@@ -234,4 +243,102 @@ async fn huge_pages_are_the_containers_own_affair(ground: &Ground) {
     let pod = ground.pod().await;
     run(&pod, &ground.shell("app", "grep THP_enabled /proc/self/status")).await;
     assert_eq!(ground.log("app"), ["stdout F THP_enabled:\t1"]);
+}
+
+/// A login or a service manager's unit as odd as can be, until it is dropped.
+struct Odd {
+    umask: rustix::fs::Mode,
+    groups: Vec<rustix::fs::Gid>,
+    processors: CpuSet,
+    children: libc::sighandler_t,
+}
+
+impl Odd {
+    fn new() -> Self {
+        let odd = Self {
+            umask: umask(rustix::fs::Mode::from_raw_mode(0o077)),
+            groups: getgroups().unwrap(),
+            processors: sched_getaffinity(None).unwrap(),
+            // SAFETY: installs no handler.
+            children: unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) },
+        };
+        set_thread_groups(&[rustix::fs::Gid::from_raw(4242)]).unwrap();
+        let first = (0..CpuSet::MAX_CPU).find(|number| odd.processors.is_set(*number)).unwrap();
+        sched_setaffinity(None, &processors([first])).unwrap();
+        odd
+    }
+}
+
+impl Drop for Odd {
+    fn drop(&mut self) {
+        umask(self.umask);
+        set_thread_groups(&self.groups).unwrap();
+        sched_setaffinity(None, &self.processors).unwrap();
+        // SAFETY: what was installed before this test.
+        unsafe { libc::signal(libc::SIGCHLD, self.children) };
+    }
+}
+
+fn processors(numbers: impl IntoIterator<Item = usize>) -> CpuSet {
+    let mut set = CpuSet::new();
+    numbers.into_iter().for_each(|number| set.set(number));
+    set
+}
+
+/// The processors that this thread may run on, in the kernel's words.
+fn allowed() -> String {
+    let status = fs::read_to_string("/proc/thread-self/status").unwrap();
+    status.lines().find(|line| line.starts_with("Cpus_allowed:")).unwrap().to_owned()
+}
+
+async fn what_skiff_was_started_with_is_no_container_s(ground: &Ground) {
+    let odd = Odd::new();
+    let narrow = allowed();
+    sched_setaffinity(None, &processors(0..CpuSet::MAX_CPU)).unwrap();
+    let all = allowed();
+    sched_setaffinity(None, &processors((0..CpuSet::MAX_CPU).find(|n| odd.processors.is_set(*n)))).unwrap();
+    assert_eq!(allowed(), narrow);
+    let pod = ground.pod().await;
+    let script = "umask; id -G; grep Cpus_allowed: /proc/self/status; exit 3";
+    assert_eq!(run(&pod, &ground.shell("app", script)).await.code, 3);
+    assert_eq!(ground.log("app"), ["stdout F 0022", "stdout F 0", &format!("stdout F {all}")]);
+    pod.create_container(&ground.shell("other", "sleep 1000")).await.unwrap();
+    pod.start("other").await.unwrap();
+    let said = output_of(&pod, "other", &ExecSpec { process: shell(script) }).await;
+    assert_eq!(said, (3, format!("0022\n0\n{all}\n")));
+}
+
+/// Who possesses a keyring sees it, whoever owns it; others see only their own user's.
+async fn keys_are_shared_with_nobody(ground: &Ground) {
+    if !Path::new("/proc/keys").exists() {
+        return println!("skipped: the kernel has no keys");
+    }
+    // SAFETY: the name is null-terminated and read before the call returns.
+    let joined = unsafe {
+        libc::syscall(libc::SYS_keyctl, libc::KEYCTL_JOIN_SESSION_KEYRING, c"of-who-started-skiff".as_ptr())
+    };
+    assert!(joined > 0, "{}", std::io::Error::last_os_error());
+    let pod = ground.pod().await;
+    let mut spec = ground.shell("app", "cat /proc/keys; echo looked");
+    spec.unmasked = true;
+    (spec.process.user.uid, spec.process.user.gid) = (1000, 1000);
+    run(&pod, &spec).await;
+    let log = ground.log("app");
+    assert!(log.contains(&"stdout F looked".to_owned()), "{log:?}");
+    assert!(!log.iter().any(|line| line.contains("of-who-started-skiff")), "{log:?}");
+}
+
+async fn a_shim_holds_nothing_of_who_started_skiff(ground: &Ground) {
+    // Not closed by an exec.
+    let (reader, writer) = rustix::pipe::pipe().unwrap();
+    rustix::io::ioctl_fionbio(&reader, true).unwrap();
+    let mut reader = File::from(reader);
+    let _pod = ground.pod().await;
+    assert_eq!(
+        reader.read(&mut [0]).unwrap_err().kind(),
+        ErrorKind::WouldBlock,
+        "the writing end is open here"
+    );
+    drop(writer);
+    assert_eq!(reader.read(&mut [0]).unwrap(), 0, "and nowhere else");
 }

@@ -189,17 +189,21 @@ async fn the_pod_s_namespaces(ground: &Ground) {
 async fn one_pid_namespace_for_the_pod(ground: &Ground) {
     let spec = PodSpec { pid: PidNamespace::Pod, ..ground.pod_spec() };
     let pod = ground.pods().create_pod(spec).await.unwrap();
-    pod.create_container(&ground.shell("one", "echo ready; (sleep 12345 &); sleep 12345")).await.unwrap();
+    // A word of its own, for a look at all processes of the machine.
+    let word = format!("left-by-{}", ground.path().file_name().unwrap().display());
+    let left = format!("sh -c 'sleep 1000; true' {word}");
+    pod.create_container(&ground.shell("one", &format!("echo ready; ({left} &); sleep 1000"))).await.unwrap();
     pod.start("one").await.unwrap();
     await_log(ground, "one", "stdout F ready").await;
     run(&pod, &ground.shell("two", "ps; echo $$")).await;
     let two = ground.log("two");
-    assert!(two.iter().any(|line| line.contains("sleep 12345")), "{two:?}");
+    assert!(two.iter().any(|line| line.contains("sleep 1000")), "{two:?}");
+    assert!(!processes_with(&word).is_empty());
     assert!(two.last().unwrap() != "stdout F 1");
     // What the first process leaves behind ends with its container.
     pod.signal("one", libc::SIGKILL).await.unwrap();
     pod.wait("one").await.unwrap();
-    assert!(processes_with("12345").is_empty());
+    assert!(processes_with(&word).is_empty());
 }
 
 async fn removal_leaves_nothing(ground: &Ground) {

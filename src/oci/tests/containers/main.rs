@@ -3,7 +3,7 @@
 //! Needs root and Debian's `busybox-static`; without them every test says that it was skipped. `cargo test -p oci --test
 //! containers -- WORD` runs the tests whose names hold WORD.
 
-#![expect(unsafe_code, reason = "registering a descriptor with tokio")]
+#![expect(unsafe_code, reason = "registering a descriptor with tokio, keyctl(2)")]
 #![expect(clippy::unwrap_used, reason = "tests, though they have a main function")]
 
 mod confinement;

@@ -52,6 +52,8 @@ pub(crate) fn main<G: Stand>(prepare: impl FnOnce(), tests: &[&[Test<G>]]) -> Ex
         println!("skipped: {reason}");
         return ExitCode::SUCCESS;
     }
+    // As skiff does: what is written for containers can be read by them.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     prepare();
     let words: Vec<String> = arguments.filter_map(|word: OsString| word.into_string().ok()).collect();
     let words: Vec<String> = words.into_iter().filter(|word| !word.starts_with('-')).collect();

@@ -15,6 +15,14 @@ pub enum Error {
     Write { path: PathBuf, value: &'static str, source: io::Error },
 }
 
+impl Error {
+    /// Links come and go while they are looked at.
+    fn is_of_what_is_gone(&self) -> bool {
+        let (Self::Read { source, .. } | Self::Write { source, .. }) = self;
+        source.kind() == io::ErrorKind::NotFound
+    }
+}
+
 /// Lets this machine pass on what is not for itself.
 pub(crate) fn forward(six: bool) -> Result<(), Error> {
     set("ipv4/ip_forward", "1")?;
@@ -27,12 +35,17 @@ fn forward6() -> Result<(), Error> {
     let folder = Path::new(ROOT).join("ipv6/conf");
     let links = folder.read_dir().map_err(|source| Error::Read { path: folder, source })?;
     for link in links.flatten().filter_map(|link| link.file_name().into_string().ok()) {
-        let listens = format!("ipv6/conf/{link}/accept_ra");
-        if get(&listens)? == "1" {
-            set(&listens, "2")?;
+        match listen_though_forwarding(&link) {
+            Err(error) if error.is_of_what_is_gone() => {}
+            done => done?,
         }
     }
     set("ipv6/conf/all/forwarding", "1")
+}
+
+fn listen_though_forwarding(link: &str) -> Result<(), Error> {
+    let listens = format!("ipv6/conf/{link}/accept_ra");
+    if get(&listens)? == "1" { set(&listens, "2") } else { Ok(()) }
 }
 
 /// Accepts packets of senders to whom the way leads through another link, where only the shortest way was accepted.

@@ -1,7 +1,7 @@
 //! What was told before, and so whether the next report is new, a repeat, one of many alike, or one too many.
 
 use std::collections::{HashMap, HashSet};
-use std::hash::Hash;
+use std::hash::{BuildHasher, Hash, RandomState};
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::ObjectReference;
@@ -28,12 +28,16 @@ pub(super) struct Step {
     /// The event that is there already, and the count it gets.
     pub(super) repeats: Option<(Key, u32)>,
     alike: Alike,
-    /// `None` for the event that many are folded into.
-    exact: Option<String>,
+    exact: Exact,
 }
+
+/// One message of a series, by its hash: texts would be most of what is remembered. `None` for the event that many are folded
+/// into.
+type Exact = Option<u64>;
 
 #[derive(Debug, Default)]
 pub(super) struct History {
+    hashes: RandomState,
     series: Remembered<Alike, Series>,
     budgets: Remembered<Subject, Budget>,
 }
@@ -56,9 +60,9 @@ struct Alike {
 
 #[derive(Debug, Default)]
 struct Series {
-    messages: HashSet<String>,
+    messages: HashSet<u64>,
     last: Option<Instant>,
-    written: HashMap<Option<String>, (Key, u32)>,
+    written: HashMap<Exact, (Key, u32)>,
 }
 
 #[derive(Debug)]
@@ -76,8 +80,9 @@ impl History {
         }
         let alike = Alike { subject, severity: report.severity, reason: report.reason.clone() };
         let series = self.series.entry(alike.clone(), now, Series::default);
-        let folded = series.hear(&report.message, now);
-        let exact = (!folded).then(|| report.message.clone());
+        let message = self.hashes.hash_one(&report.message);
+        let folded = series.hear(message, now);
+        let exact = (!folded).then_some(message);
         let repeats = series.written.get(&exact).map(|(key, count)| (key.clone(), count + 1));
         let message = match folded {
             true => format!("(combined from similar events): {}", report.message),
@@ -95,22 +100,22 @@ impl History {
             Some((repeated, count)) if *repeated == key => *count,
             _ => 1,
         };
-        series.written.insert(step.exact.clone(), (key, count));
+        series.written.insert(step.exact, (key, count));
     }
 }
 
 impl Series {
     /// Takes note of a message; whether it is one of so many that they are folded.
-    fn hear(&mut self, message: &str, now: Instant) -> bool {
+    fn hear(&mut self, message: u64, now: Instant) -> bool {
         if self.last.replace(now).is_some_and(|last| now - last > ALIKE_WITHIN) {
             self.messages.clear();
             self.written.clear();
         }
-        let known = self.messages.contains(message);
+        let known = self.messages.contains(&message);
         if !known && self.messages.len() + 1 >= ALIKE {
             return true;
         }
-        self.messages.insert(message.to_string());
+        self.messages.insert(message);
         false
     }
 }

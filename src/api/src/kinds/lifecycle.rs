@@ -55,6 +55,11 @@ impl Kind {
     /// Carries over from `old` what this write may not touch and bumps the generation.
     pub fn prepare_update(&self, new: &mut Value, old: &Value, part: Part) {
         metadata::prepare_update(new, old);
+        if !self.namespaced
+            && let Some(metadata) = object_metadata(new)
+        {
+            metadata.remove("namespace");
+        }
         match part {
             Part::Main => self.keep_status(new, old),
             Part::Status => self.keep_all_but_status(new, old),

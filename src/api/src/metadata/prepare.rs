@@ -35,8 +35,10 @@ pub fn prepare_create(value: &mut Value, birth: &Birth<'_>) {
     for cleared in ["deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "resourceVersion"] {
         metadata.remove(cleared);
     }
-    if let Some(namespace) = birth.namespace {
-        metadata.insert("namespace".into(), namespace.into());
+    match birth.namespace {
+        Some(namespace) => drop(metadata.insert("namespace".into(), namespace.into())),
+        // As upstream: nobody is refused for naming one that there cannot be.
+        None => drop(metadata.remove("namespace")),
     }
     if !named && !generate.is_empty() {
         metadata.insert("name".into(), generated_name(&generate, birth.suffix).into());
@@ -46,7 +48,7 @@ pub fn prepare_create(value: &mut Value, birth: &Birth<'_>) {
 }
 
 /// What the client left out of an update it may leave out: it keeps its old value. When the object began is not the
-/// client's to say, and a deletion that began goes on.
+/// client's to say, and a deletion that began goes on. One that did not begin cannot be written: [`super::validate_update`].
 pub fn prepare_update(new: &mut Value, old: &Value) {
     let Some(metadata) = object(new, "metadata") else { return };
     metadata.remove("selfLink");
@@ -55,8 +57,17 @@ pub fn prepare_update(new: &mut Value, old: &Value) {
             carry(metadata, old, kept);
         }
     }
-    for fixed in ["creationTimestamp", "deletionTimestamp"] {
-        carry(metadata, old, fixed);
+    carry(metadata, old, "creationTimestamp");
+    if !at(old, "metadata.deletionTimestamp").is_null() {
+        carry(metadata, old, "deletionTimestamp");
+    }
+}
+
+/// What a write of the status leaves as it is of the metadata, for kinds that let it change the status alone.
+pub(crate) fn keep_described(new: &mut Value, old: &Value) {
+    let Some(metadata) = object(new, "metadata") else { return };
+    for kept in ["annotations", "deletionTimestamp", "finalizers", "labels", "ownerReferences"] {
+        carry(metadata, old, kept);
     }
 }
 
@@ -95,7 +106,7 @@ fn deletion_began(value: &Value) -> Option<Timestamp> {
 }
 
 /// Timestamps of the metadata have whole seconds.
-fn seconds(at: Timestamp) -> String {
+pub(crate) fn seconds(at: Timestamp) -> String {
     Timestamp::from_second(at.as_second()).unwrap_or(at).to_string()
 }
 
@@ -153,7 +164,7 @@ mod tests {
         assert_eq!(pod["metadata"]["deletionTimestamp"], "2026-01-02T03:04:10Z");
         assert_eq!(pod["metadata"]["generation"], 2, "it began once");
 
-        let mut update = json!({"metadata": {"name": "x"}});
+        let mut update = json!({"metadata": {"name": "x", "deletionTimestamp": "2030-01-01T00:00:00Z"}});
         prepare_update(&mut update, &pod);
         assert_eq!(update["metadata"]["deletionTimestamp"], "2026-01-02T03:04:10Z");
         assert_eq!(update["metadata"]["deletionGracePeriodSeconds"], 5);

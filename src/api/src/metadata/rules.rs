@@ -1,5 +1,6 @@
 //! The rules of the metadata, the same for every kind.
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::field::{Errors, Node};
@@ -38,23 +39,37 @@ pub fn validate_update(kind: &Kind, metadata: &Node<'_, '_>, old: &Value, errors
     if !at(old, "deletionTimestamp").is_null() {
         no_new_finalizers(&metadata.at("finalizers"), at(old, "finalizers"), errors);
     }
-    let version = metadata.at("resourceVersion");
-    if version.text().is_empty() && !kind.strategy.unconditional_update {
-        errors.push(version.invalid_as(0, "must be specified for an update"));
-    }
     let generation = metadata.at("generation");
     if generation.int().unwrap_or_default() < int(old, "generation") {
         errors.push(generation.invalid("must not be decremented"));
     }
-    for field in
-        ["name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds"]
-    {
+    for field in ["name", "namespace", "uid", "creationTimestamp"] {
         let field_node = metadata.at(field);
         if field_node.value != at(old, field) {
-            errors.push(field_node.invalid("field is immutable"));
+            errors.push(field_node.invalid(IMMUTABLE));
         }
     }
+    deletion(metadata, old, errors);
     describing(kind, metadata, errors);
+}
+
+const IMMUTABLE: &str = "field is immutable";
+
+/// A deletion begins by a request to delete, and in no other way.
+fn deletion(metadata: &Node<'_, '_>, old: &Value, errors: &mut Errors) {
+    let (ends, grace) = (metadata.at("deletionTimestamp"), metadata.at("deletionGracePeriodSeconds"));
+    if ends.value != at(old, "deletionTimestamp") {
+        errors.push(ends.invalid_unshown(format!("{}: {IMMUTABLE}", go_time(ends.text()))));
+    }
+    if grace.value != at(old, "deletionGracePeriodSeconds") {
+        errors.push(grace.invalid(IMMUTABLE));
+    }
+}
+
+/// A time as Go prints it.
+fn go_time(text: &str) -> String {
+    text.parse::<Timestamp>()
+        .map_or_else(|_| text.to_owned(), |time| time.strftime("%Y-%m-%d %H:%M:%S +0000 UTC").to_string())
 }
 
 impl NameRule {
@@ -288,6 +303,31 @@ mod tests {
                 "metadata.finalizers[0]: Invalid value: \"mine\": name is neither a standard finalizer name nor is it fully qualified",
             ]
         );
+    }
+
+    #[test]
+    fn a_deletion_is_not_begun_by_an_update() {
+        let (kind, old) = (by_resource("", "v1", "configmaps").unwrap(), json!({"name": "a"}));
+        for (new, expected) in [
+            (json!({"name": "a", "deletionTimestamp": null}), ""),
+            (
+                json!({"name": "a", "deletionTimestamp": "2026-01-02T03:04:05Z"}),
+                "metadata.deletionTimestamp: Invalid value: 2026-01-02 03:04:05 +0000 UTC: field is immutable",
+            ),
+            (
+                json!({"name": "a", "deletionGracePeriodSeconds": 5}),
+                "metadata.deletionGracePeriodSeconds: Invalid value: 5: field is immutable",
+            ),
+        ] {
+            let (new, old) = (json!({"metadata": new}), json!({"metadata": old}));
+            let mut prepared = new.clone();
+            crate::metadata::prepare_update(&mut prepared, &old);
+            let mut errors = Errors::new();
+            let root = Node::root(&prepared);
+            validate_update(kind, &root.at("metadata"), &old["metadata"], &mut errors);
+            let found: Vec<String> = errors.iter().map(ToString::to_string).collect();
+            assert_eq!(found.join(", "), expected, "{new}");
+        }
     }
 
     #[test]

@@ -7,6 +7,8 @@ use super::set::Element;
 use super::typed::{items, members};
 use crate::schema::{ListKind, Node, Scalar, Shape, Unknown};
 
+pub(super) const UNDECLARED: &str = "field not declared in schema";
+
 /// What does not fit, each with its path; all of it, as upstream.
 pub(super) fn check(value: &Value, node: Node<'_>) -> Vec<String> {
     let mut check = Check { path: String::new(), errors: Vec::new() };
@@ -43,7 +45,7 @@ impl Check {
             match node.member(key) {
                 Some(member) => self.below(&element, |check| check.value(value, member)),
                 None if keeps => {}
-                None => self.below(&element, |check| check.error("field not declared in schema")),
+                None => self.below(&element, |check| check.error(UNDECLARED)),
             }
         }
     }

@@ -42,6 +42,11 @@ impl Owner {
         Self { manager, operation, subresource, version }
     }
 
+    /// The same owner, had it written another version.
+    pub(super) fn writing(self, version: &str) -> Self {
+        Self::new(&self.manager, self.operation, &self.subresource, version)
+    }
+
     /// As messages about conflicts name it.
     pub(super) fn description(&self) -> String {
         let subresource = match self.subresource.as_str() {

@@ -70,6 +70,19 @@ pub struct Cause {
     pub message: String,
 }
 
+impl Error {
+    /// The same as clients of a subresource are told it: there the owners wrote in its own version.
+    pub fn told_in(self, version: &str) -> Self {
+        match self {
+            Self::Conflict(Conflicts { fields }) => {
+                let told = |(owner, fields): (Owner, _)| (owner.writing(version), fields);
+                Self::Conflict(Conflicts { fields: fields.into_iter().map(told).collect() })
+            }
+            other => other,
+        }
+    }
+}
+
 impl Conflicts {
     pub fn causes(&self) -> Vec<Cause> {
         let cause = |owner: &Owner, field: &String| Cause {
@@ -139,8 +152,17 @@ pub fn check(config: &Value, node: Node<'_>) -> Result<(), Error> {
     if !config["metadata"]["managedFields"].is_null() {
         return Err(Error::ManagedFieldsApplied);
     }
-    let errors = check::check(config, node);
-    let errors = match errors.as_slice() {
+    fitting(config, &check::check(config, node))
+}
+
+/// Refuses a configuration of a type that does not have these fields, though another type does that it is checked against.
+pub fn check_undeclared(config: &Value, fields: &[String]) -> Result<(), Error> {
+    let errors: Vec<String> = fields.iter().map(|field| format!(".{field}: {}", check::UNDECLARED)).collect();
+    fitting(config, &errors)
+}
+
+fn fitting(config: &Value, errors: &[String]) -> Result<(), Error> {
+    let errors = match errors {
         [] => return Ok(()),
         [error] => error.clone(),
         errors => format!("errors:\n  {}", errors.join("\n  ")),

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::{Selectable, Strategy};
 use crate::field::{Errors, Node};
 use crate::table::{self, Table};
+use crate::value::{items_mut, remove};
 
 /// One resource: a kind under one group and version, with everything the generic request path needs to serve it.
 #[derive(Debug)]
@@ -58,6 +59,8 @@ pub struct Conversion {
     pub hub: (&'static str, &'static str, &'static str),
     pub to_hub: fn(&mut Value),
     pub from_hub: fn(&mut Value),
+    /// Fields of the stored form that this one does not have, under whatever name: `spec.rules[].host`.
+    pub later: &'static [&'static str],
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -177,6 +180,15 @@ impl Kind {
         }
     }
 
+    /// Takes out of an object of this view what only the stored form has, and says where that was: its clients do not know it.
+    pub fn take_later(&self, object: &mut Value) -> Vec<String> {
+        let mut found = Vec::new();
+        for path in self.conversion.iter().flat_map(|conversion| conversion.later) {
+            take(object, path, "", &mut found);
+        }
+        found
+    }
+
     /// The type of its objects; none for an old version, whose objects are read as those of the stored form.
     pub fn own_schema(&'static self) -> Option<crate::schema::Node<'static>> {
         let own = self.conversion.is_none() || self.schema != self.stored().schema;
@@ -199,6 +211,22 @@ impl Kind {
     /// Whether `/status` is written apart from the rest of the object.
     pub fn has_status(&self) -> bool {
         self.subresource("status").is_some()
+    }
+}
+
+/// Removes what stands at `path` below the place that is called `here`.
+fn take(value: &mut Value, path: &str, here: &str, found: &mut Vec<String>) {
+    let (step, rest) = path.split_once('.').unwrap_or((path, ""));
+    let (name, is_list) = step.strip_suffix("[]").map_or((step, false), |name| (name, true));
+    let place = if here.is_empty() { name.to_owned() } else { format!("{here}.{name}") };
+    if is_list {
+        for (index, item) in items_mut(value, name).enumerate() {
+            take(item, rest, &format!("{place}[{index}]"), found);
+        }
+    } else if rest.is_empty() {
+        found.extend(remove(value, name).map(|_| place));
+    } else if let Some(inner) = value.get_mut(name) {
+        take(inner, rest, &place, found);
     }
 }
 

@@ -27,7 +27,7 @@ pub(super) static KINDS: &[Kind] = &[Kind {
     ttl: Some(EVENT_TTL),
     strategy: super::Strategy { create_on_update: true, ..super::Strategy::PLAIN },
     table: &super::core::endpoints::EVENT_TABLE,
-    conversion: Some(Conversion { hub: ("", "v1", "events"), to_hub, from_hub }),
+    conversion: Some(Conversion { hub: ("", "v1", "events"), to_hub, from_hub, later: LATER }),
     ..V1.namespaced(names!("io.k8s.api.events.v1", Event, "events"))
 }];
 
@@ -40,6 +40,16 @@ const RENAMED: &[(&str, &str)] = &[
     ("deprecatedFirstTimestamp", "firstTimestamp"),
     ("deprecatedLastTimestamp", "lastTimestamp"),
     ("deprecatedCount", "count"),
+];
+
+const LATER: &[&str] = &[
+    "count",
+    "firstTimestamp",
+    "involvedObject",
+    "lastTimestamp",
+    "message",
+    "reportingComponent",
+    "source",
 ];
 
 fn to_hub(event: &mut Value) {

@@ -40,7 +40,7 @@ pub use field::{Selectable, UnknownField};
 pub use lifecycle::Part;
 pub use lookup::{Group, all, by_kind, by_resource, group, groups};
 pub use scale::{SCALE_TABLE, validate_scale};
-pub use strategy::{Generation, NameRule, Strategy};
+pub use strategy::{Dependents, Generation, NameRule, Strategy};
 
 /// Every group's entries, in the order discovery lists the groups.
 static TABLE: &[&[Kind]] = &[

@@ -42,6 +42,7 @@ pub struct Strategy {
     pub create_on_update: bool,
     /// Seconds a deleted object stays to end in order, given what the request asks for; none: it goes at once.
     pub grace: Option<fn(&Value, Option<i64>) -> i64>,
+    pub dependents: Dependents,
     /// Sentences for `Warning:` headers about an object and, in an update, the one it replaces.
     pub warnings: fn(&Value, Option<&Value>) -> Vec<String>,
 }
@@ -65,6 +66,7 @@ impl Strategy {
         unconditional_update: true,
         create_on_update: false,
         grace: None,
+        dependents: Dependents::Go,
         warnings: |_, _| Vec::new(),
     };
 }
@@ -81,6 +83,16 @@ pub enum Generation {
     SpecAndLabels,
     /// Those of the spec and changes of annotations: Deployments carry instructions there.
     SpecAndAnnotations,
+}
+
+/// What becomes of what an object owns, where who deletes it does not say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dependents {
+    Go,
+    /// It stays without an owner, as it did before there was garbage collection.
+    Stay,
+    /// The same, and who deletes is told this.
+    StayWith(&'static str),
 }
 
 /// The rules Kubernetes has for names.

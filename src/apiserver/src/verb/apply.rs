@@ -1,6 +1,6 @@
 //! Server-side apply: "these are my fields, and this is what they should be".
 
-use api::apply::{Conflicts, Error};
+use api::apply::{self, Conflicts, Error};
 use api::kinds::Part;
 use api::schema::{self, Strict};
 use api::status::{Cause, Resource, Status};
@@ -18,6 +18,8 @@ pub(crate) async fn apply(store: &Store, request: &Request, part: Part) -> Resul
     let mut config = body::yaml(&request.body)?;
     body::check_type(request.view.unwrap_or(request.kind()), &mut config)?;
     if let Some(view) = request.view {
+        let later = view.take_later(&mut config);
+        apply::check_undeclared(&config, &later).map_err(|error| refused(&error))?;
         view.to_stored(&mut config);
     }
     body::check_names(request, &config)?;

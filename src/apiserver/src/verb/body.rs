@@ -79,6 +79,9 @@ impl Expected {
             return Ok(object);
         };
         self.check(&mut tree)?;
+        for field in view.take_later(&mut tree) {
+            strict.found(format!("unknown field \"{field}\""));
+        }
         view.to_stored(&mut tree);
         conformed(tree, strict)
     }
@@ -252,7 +255,7 @@ fn said_twice(error: &serde_saphyr::Error) -> Option<String> {
 }
 
 /// Holds the names in the object against those in the path.
-pub(super) fn check_names(request: &Request, object: &Value) -> Result<(), Status> {
+pub(crate) fn check_names(request: &Request, object: &Value) -> Result<(), Status> {
     let (name, path) = (text(object, "metadata.name"), request.name());
     if !path.is_empty() && name.is_empty() {
         return Err(Status::bad_request(format!(
@@ -264,8 +267,9 @@ pub(super) fn check_names(request: &Request, object: &Value) -> Result<(), Statu
             "the name of the object ({name}) does not match the name on the URL ({path})"
         )));
     }
+    // What has no namespace loses the one that it names before it is stored.
     let (said, meant) = (text(object, "metadata.namespace"), request.namespace());
-    if !said.is_empty() && Some(said) != meant {
+    if request.kind().namespaced && !said.is_empty() && Some(said) != meant {
         return Err(Status::bad_request(match meant.filter(|_| !path.is_empty()) {
             Some(meant) => {
                 format!(

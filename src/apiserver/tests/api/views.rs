@@ -73,7 +73,8 @@ async fn an_autoscaler_is_one_object_in_four_versions() {
     let path =
         |version: &str| format!("/apis/autoscaling/{version}/namespaces/shop/horizontalpodautoscalers");
     let sent = json!({"apiVersion": "autoscaling/v1", "kind": "HorizontalPodAutoscaler", "metadata": {"name": "a"}, "spec":
-        {"maxReplicas": 3, "targetCPUUtilizationPercentage": 70, "scaleTargetRef": {"kind": "Deployment", "name": "d"}}});
+        {"maxReplicas": 3, "targetCPUUtilizationPercentage": 70,
+        "scaleTargetRef": {"kind": "Deployment", "name": "d", "apiVersion": "apps/v1"}}});
     let (code, made) = api.post(&path("v1"), sent).await;
     assert_eq!((code, &made["spec"]["targetCPUUtilizationPercentage"]), (201, &json!(70)), "{made}");
     let target = json!({"type": "Utilization", "averageUtilization": 70});
@@ -123,4 +124,73 @@ async fn what_the_old_version_does_not_have_is_refused() {
     assert_eq!(code, 400);
     assert!(refused["message"].as_str().unwrap().contains("unknown field \"spec.nonsense\""), "{refused}");
     assert_eq!(api.get("/apis/extensions/v1beta1/namespaces/shop/deployments/a/scale").await.0, 404);
+}
+
+#[tokio::test]
+async fn what_only_the_new_version_has_the_old_one_does_not_know() {
+    let api = Api::start().await;
+    let scalers =
+        |version: &str| format!("/apis/autoscaling/{version}/namespaces/shop/horizontalpodautoscalers");
+    let scaler = |version: &str, more: Value| {
+        let mut spec = json!({"maxReplicas": 3, "scaleTargetRef": {"kind": "Deployment", "name": "d", "apiVersion": "apps/v1"}});
+        spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        json!({"apiVersion": format!("autoscaling/{version}"), "kind": "HorizontalPodAutoscaler",
+            "metadata": {"name": "a"}, "spec": spec})
+    };
+    let utilization = json!({"type": "Utilization", "averageUtilization": 7});
+    let metrics = json!([{"type": "Resource", "resource": {"name": "memory", "target": utilization}}]);
+    let tolerant = json!({"scaleDown": {"policies": [{"type": "Pods", "value": 1, "periodSeconds": 5}], "tolerance": "0.5"}});
+    let mut new = ingress();
+    new["spec"]["defaultBackend"] = json!({"service": {"name": "a", "port": {"number": 80}}});
+    for (path, body, field) in [
+        (scalers("v1"), scaler("v1", json!({"metrics": metrics})), "spec.metrics"),
+        (scalers("v1"), scaler("v1", json!({"behavior": tolerant})), "spec.behavior"),
+        (
+            scalers("v2beta1"),
+            scaler("v2beta1", json!({"metrics": metrics})),
+            "spec.metrics[0].resource.target",
+        ),
+        (
+            scalers("v2beta2"),
+            scaler("v2beta2", json!({"behavior": tolerant})),
+            "spec.behavior.scaleDown.tolerance",
+        ),
+        (INGRESSES.to_owned(), new, "spec.defaultBackend"),
+    ] {
+        let (code, refused) =
+            api.post(&format!("{path}?fieldValidation=Strict&dryRun=All"), body.clone()).await;
+        let why = format!("strict decoding error: unknown field \"{field}\"");
+        assert!(code == 400 && refused["message"].as_str().unwrap().ends_with(&why), "{refused}");
+        let apply = format!("{path}/{}?fieldManager=me", body["metadata"]["name"].as_str().unwrap());
+        let (code, refused) =
+            api.call(Method::PATCH, &apply, "application/apply-patch+yaml", Some(body)).await;
+        let why = format!(".{field}: field not declared in schema");
+        assert!(code == 500 && refused["message"].as_str().unwrap().ends_with(&why), "{refused}");
+    }
+    let (code, made) = api.post(&scalers("v1"), scaler("v1", json!({"metrics": metrics}))).await;
+    assert_eq!((code, &made["spec"]["targetCPUUtilizationPercentage"]), (201, &json!(80)), "dropped: {made}");
+}
+
+#[tokio::test]
+async fn an_autoscaler_loses_nothing_by_a_change_in_an_old_version() {
+    let api = Api::start().await;
+    let path =
+        |version: &str| format!("/apis/autoscaling/{version}/namespaces/shop/horizontalpodautoscalers");
+    let sent = json!({"metadata": {"name": "a"}, "spec": {"maxReplicas": 3,
+        "scaleTargetRef": {"kind": "Deployment", "name": "d", "apiVersion": "apps/v1"},
+        "behavior": {"scaleDown": {"tolerance": "500m", "stabilizationWindowSeconds": 0}},
+        "metrics": [{"type": "Object", "object": {"metric": {"name": "m"}, "target": {"type": "AverageValue", "averageValue": "2"},
+            "describedObject": {"kind": "Service", "name": "s", "apiVersion": "v1"}}}]}});
+    let (code, made) = api.post(&path("v2"), sent).await;
+    assert_eq!(code, 201, "{made}");
+    for version in ["v1", "v2beta1", "v2beta2"] {
+        let one = format!("{}/a", path(version));
+        let (_, mut read) = api.get(&one).await;
+        read["metadata"]["labels"] = json!({"seen": version});
+        let (code, written) = api.put(&one, read).await;
+        assert_eq!((code, &written["metadata"]["labels"]["seen"]), (200, &json!(version)), "{written}");
+        let (_, now) = api.get(&format!("{}/a", path("v2"))).await;
+        assert_eq!((&now["spec"], now["metadata"].get("annotations")), (&made["spec"], None), "{version}");
+        assert_eq!(now["metadata"]["generation"], 1);
+    }
 }

@@ -1,9 +1,9 @@
-//! autoscaling: horizontal pod autoscalers. v2 is stored; v1 is a view of it that carries what it cannot say in
-//! annotations.
+//! autoscaling: horizontal pod autoscalers. v2 is stored; v1 is a view of it.
 
 use super::entry::{GroupVersion, names};
 use super::{Conversion, Kind};
 
+pub(super) mod carried;
 mod rules;
 mod scaler;
 mod v1_view;
@@ -32,6 +32,7 @@ pub(super) static KINDS: &[Kind] = &[
             hub: ("autoscaling", "v2", "horizontalpodautoscalers"),
             to_hub: v1_view::to_v2,
             from_hub: v1_view::from_v2,
+            later: v1_view::LATER,
         }),
         ..V1.namespaced(names!(
             "io.k8s.api.autoscaling.v1",

@@ -24,7 +24,9 @@ pub(super) fn scaler(scaler: &Node<'_, '_>, errors: &mut Errors) {
     if least.int().is_some_and(|min| max < min) {
         errors.push(most.invalid_as(max, "must be greater than or equal to `minReplicas`"));
     }
-    reference(&spec.at("scaleTargetRef"), errors);
+    let target = spec.at("scaleTargetRef");
+    // All that scales is in some group, but for one kind.
+    reference(&target, target.at("kind").text() != "ReplicationController", errors);
     let metrics = spec.at("metrics");
     metrics.items().for_each(|metric| self::metric(&metric, errors));
     let counts_others = |metric: Node<'_, '_>| matches!(metric.at("type").text(), "Object" | "External");
@@ -44,12 +46,22 @@ pub(super) fn status(scaler: &Node<'_, '_>, _: &Value, errors: &mut Errors) {
 }
 
 /// Which object, by kind and name.
-fn reference(target: &Node<'_, '_>, errors: &mut Errors) {
+fn reference(target: &Node<'_, '_>, in_group: bool, errors: &mut Errors) {
     for field in ["kind", "name"].map(|field| target.at(field)) {
         match field.text() {
             "" => errors.push(field.required("")),
             _ => field.check(names::path_segment, errors),
         }
+    }
+    let version = target.at("apiVersion");
+    let parts: Vec<&str> = version.text().split('/').collect();
+    match parts[..] {
+        [group, _] if !group.is_empty() => {}
+        [_] | [_, _] if !in_group => {}
+        [_] | [_, _] => {
+            errors.push(version.invalid_as(version.text(), "apiVersion must specify API group"));
+        }
+        _ => errors.push(version.invalid(format!("unexpected GroupVersion string: {}", version.text()))),
     }
 }
 
@@ -101,7 +113,7 @@ fn metric(metric: &Node<'_, '_>, errors: &mut Errors) {
 }
 
 fn object(source: &Node<'_, '_>, errors: &mut Errors) {
-    reference(&source.at("describedObject"), errors);
+    reference(&source.at("describedObject"), false, errors);
     identifier(&source.at("metric"), errors);
     let target = source.at("target");
     self::target(&target, errors);
@@ -257,8 +269,7 @@ mod tests {
 
     #[expect(clippy::needless_pass_by_value, reason = "cases read best as literals")]
     fn found(more: Value) -> Vec<String> {
-        let mut object =
-            json!({"spec": {"scaleTargetRef": {"kind": "Deployment", "name": "d"}, "maxReplicas": 3}});
+        let mut object = json!({"spec": {"scaleTargetRef": {"kind": "Deployment", "name": "d", "apiVersion": "apps/v1"}, "maxReplicas": 3}});
         for (field, value) in more.as_object().unwrap() {
             object["spec"][field] = value.clone();
         }
@@ -278,9 +289,26 @@ mod tests {
                 "spec.maxReplicas: Invalid value: -1: must be greater than or equal to `minReplicas`",
                 "spec.scaleTargetRef.kind: Required value",
                 "spec.scaleTargetRef.name: Invalid value: \"a/b\": may not contain '/'",
+                "spec.scaleTargetRef.apiVersion: Invalid value: \"\": apiVersion must specify API group",
                 "spec.metrics: Forbidden: must specify at least one Object or External metric to support scaling to zero replicas",
             ]
         );
+    }
+
+    #[test]
+    fn what_scales_is_in_a_group() {
+        for (kind, version, expected) in [
+            ("Deployment", "v1", "apiVersion must specify API group"),
+            ("Deployment", "/v1", "apiVersion must specify API group"),
+            ("Deployment", "a/b/c", "unexpected GroupVersion string: a/b/c"),
+            ("Deployment", "example.com/v1", ""),
+            ("ReplicationController", "", ""),
+            ("ReplicationController", "v1", ""),
+        ] {
+            let errors = found(json!({"scaleTargetRef": {"kind": kind, "name": "a", "apiVersion": version}}));
+            assert!(errors.len() == usize::from(!expected.is_empty()), "{kind} {version}: {errors:?}");
+            assert!(errors.iter().all(|error| error.ends_with(expected)), "{errors:?}");
+        }
     }
 
     #[test]

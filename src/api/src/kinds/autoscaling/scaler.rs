@@ -2,18 +2,24 @@
 
 use serde_json::{Value, json};
 
-use super::super::Strategy;
-use super::rules;
+use super::super::{Generation, Strategy};
+use super::{carried, rules};
 use crate::table::{AGE, Column, NAME, Table, age, name, plain};
 use crate::value::{at, default_to, int, list, object, text};
 
-pub(super) const STRATEGY: Strategy =
-    Strategy { defaults, validate: rules::scaler, validate_status: rules::status, ..Strategy::PLAIN };
+pub(super) const STRATEGY: Strategy = Strategy {
+    defaults,
+    validate: rules::scaler,
+    validate_status: rules::status,
+    generation: Generation::Spec,
+    ..Strategy::PLAIN
+};
 
 /// Utilisation of the CPU that an autoscaler without metrics aims at.
 const CPU_PERCENT: i64 = 80;
 
 fn defaults(scaler: &mut Value) {
+    carried::drop_all(scaler);
     let Some(spec) = scaler.get_mut("spec").filter(|spec| spec.is_object()) else { return };
     default_to(spec, "minReplicas", 1);
     if list(spec, "metrics").is_empty() {
@@ -118,8 +124,11 @@ mod tests {
 
     #[test]
     fn without_metrics_the_cpu_counts() {
-        let mut scaler = json!({"spec": {"scaleTargetRef": {"kind": "Deployment", "name": "d"}, "maxReplicas": 3, "behavior": {}}});
+        let mut scaler = json!({"spec": {"maxReplicas": 3, "behavior": {},
+            "scaleTargetRef": {"kind": "Deployment", "name": "d", "apiVersion": "apps/v1"}}});
+        scaler["metadata"] = json!({"annotations": {"autoscaling.alpha.kubernetes.io/metrics": "[]"}});
         defaults(&mut scaler);
+        assert_eq!(scaler["metadata"], json!({}), "of no use here");
         assert_eq!(targets(&scaler), "cpu: <unknown>/80%");
         assert_eq!(scaler["spec"]["behavior"]["scaleUp"]["stabilizationWindowSeconds"], 0);
         scaler["status"] =

@@ -1,48 +1,52 @@
 //! autoscaling/v1 as a view of autoscaling/v2.
 //!
-//! v1 knows one metric, the CPU utilisation. Everything else travels through it in the annotations that upstream uses, in the
-//! forms in which upstream writes them: metrics lie flat, as in v2beta1, and the behaviour has the field names of a Go struct.
-//! All current metrics are there, the CPU's, too: its raw value has no field in v1.
+//! v1 knows one metric, the CPU utilisation. Everything else is carried through it: metrics lie flat, as in v2beta1. All
+//! current metrics are, the CPU's, too: its raw value has no field in v1.
 
 use serde_json::{Map, Value, json};
 
 use super::super::legacy::{flatten_metrics, nest_metrics};
-use crate::value::{at, is_zero, list};
+use super::carried::{CONDITIONS, CURRENT_METRICS, METRICS};
+use super::carried::{drop_all, fitting, hide_behavior, pack, show_behavior, unpack};
+use crate::value::{at, is_zero};
 
-const METRICS: &str = "autoscaling.alpha.kubernetes.io/metrics";
-const CURRENT_METRICS: &str = "autoscaling.alpha.kubernetes.io/current-metrics";
-const CONDITIONS: &str = "autoscaling.alpha.kubernetes.io/conditions";
-const BEHAVIOR: &str = "autoscaling.alpha.kubernetes.io/behavior";
+/// Fields that v2 has and v1 does not.
+pub(super) const LATER: &[&str] =
+    &["spec.behavior", "spec.metrics", "status.conditions", "status.currentMetrics"];
 
 const TARGET: &str = "targetCPUUtilizationPercentage";
 const CURRENT: &str = "currentCPUUtilizationPercentage";
 
 pub(super) fn to_v2(hpa: &mut Value) {
     set(hpa, "apiVersion", "autoscaling/v2".into());
-    let [metrics, current, conditions, behavior] =
-        [METRICS, CURRENT_METRICS, CONDITIONS, BEHAVIOR].map(|annotation| unpack(hpa, annotation));
+    show_behavior(hpa);
+    let [metrics, current, conditions] =
+        [METRICS, CURRENT_METRICS, CONDITIONS].map(|annotation| unpack(hpa, annotation));
+    drop_all(hpa);
     let mut nested = json!({"spec": {"metrics": metrics}, "status": {"currentMetrics": current}});
     nest_metrics(&mut nested);
-    let mut metrics = list(&nested, "spec.metrics").to_vec();
+    let mut metrics = items(&fitting(at(&nested, "spec.metrics").clone(), "MetricSpec")).to_vec();
     if let Some(percent) = remove(hpa, "spec", TARGET) {
         metrics.push(cpu("target", json!({"type": "Utilization", "averageUtilization": percent})));
     }
-    let mut current = list(&nested, "status.currentMetrics").to_vec();
+    let mut current = items(&fitting(at(&nested, "status.currentMetrics").clone(), "MetricStatus")).to_vec();
     let percent = remove(hpa, "status", CURRENT);
     if let Some(percent) = percent.filter(|_| current.is_empty()) {
         current.push(cpu("current", json!({"averageUtilization": percent})));
     }
     insert(hpa, "spec", "metrics", metrics.into());
-    insert(hpa, "spec", "behavior", renamed(&behavior.unwrap_or_default(), str::to_ascii_lowercase));
     insert(hpa, "status", "currentMetrics", current.into());
-    insert(hpa, "status", "conditions", conditions.unwrap_or_default());
+    let conditions = fitting(conditions.unwrap_or_default(), "HorizontalPodAutoscalerCondition");
+    insert(hpa, "status", "conditions", conditions);
 }
 
 pub(super) fn from_v2(hpa: &mut Value) {
     set(hpa, "apiVersion", "autoscaling/v1".into());
-    let mut take = |part, field| remove(hpa, part, field).unwrap_or_default();
-    let (metrics, behavior) = (take("spec", "metrics"), take("spec", "behavior"));
-    let (current, conditions) = (take("status", "currentMetrics"), take("status", "conditions"));
+    drop_all(hpa);
+    hide_behavior(hpa);
+    let metrics = remove(hpa, "spec", "metrics").unwrap_or_default();
+    let mut take = |field| remove(hpa, "status", field).unwrap_or_default();
+    let (current, conditions) = (take("currentMetrics"), take("conditions"));
     let (metrics, current) = (items(&metrics), items(&current));
     let target =
         metrics.iter().find(|metric| is_cpu(metric)).map(|metric| utilization(metric, "target").clone());
@@ -58,7 +62,6 @@ pub(super) fn from_v2(hpa: &mut Value) {
     pack(hpa, METRICS, at(&flat, "spec.metrics"));
     pack(hpa, CURRENT_METRICS, at(&flat, "status.currentMetrics"));
     pack(hpa, CONDITIONS, &conditions);
-    pack(hpa, BEHAVIOR, &whole_behavior(&behavior));
 }
 
 fn items(list: &Value) -> &[Value] {
@@ -77,62 +80,6 @@ fn is_cpu(metric: &Value) -> bool {
 
 fn utilization<'a>(metric: &'a Value, key: &str) -> &'a Value {
     at(at(at(metric, "resource"), key), "averageUtilization")
-}
-
-/// The behaviour as Go writes a struct that says nothing of JSON: every field by its own name, empty ones as null.
-fn whole_behavior(behavior: &Value) -> Value {
-    const FIELDS: [&str; 4] = ["stabilizationWindowSeconds", "selectPolicy", "policies", "tolerance"];
-    if behavior.is_null() {
-        return Value::Null;
-    }
-    let mut whole = Map::new();
-    for direction in ["scaleUp", "scaleDown"] {
-        let rules = at(behavior, direction);
-        let fields = FIELDS.map(|field| (field.to_owned(), at(rules, field).clone()));
-        let rules = if rules.is_null() { Value::Null } else { Value::Object(fields.into_iter().collect()) };
-        whole.insert(direction.to_owned(), rules);
-    }
-    renamed(&Value::Object(whole), str::to_ascii_uppercase)
-}
-
-/// The same with the first letter of every field in the other case.
-fn renamed(value: &Value, case: fn(&str) -> String) -> Value {
-    match value {
-        Value::Object(members) => {
-            let rename = |(name, value): (&String, &Value)| {
-                let split = name.chars().next().map_or(0, char::len_utf8);
-                (case(&name[..split]) + &name[split..], renamed(value, case))
-            };
-            Value::Object(members.iter().map(rename).collect())
-        }
-        Value::Array(items) => items.iter().map(|item| renamed(item, case)).collect(),
-        scalar => scalar.clone(),
-    }
-}
-
-/// Writes an annotation for what there is, and takes it away for what there is not.
-fn pack(hpa: &mut Value, annotation: &str, value: &Value) {
-    if is_zero(value) {
-        if let Some(annotations) = annotations(hpa) {
-            annotations.remove(annotation);
-        }
-        return;
-    }
-    let metadata = object_at(hpa, "metadata");
-    if let Some(annotations) = metadata.entry("annotations").or_insert_with(|| json!({})).as_object_mut() {
-        annotations.insert(annotation.to_owned(), value.to_string().into());
-    }
-}
-
-/// What an annotation carries, without it. What does not parse was not written by us; upstream drops it the same way.
-fn unpack(hpa: &mut Value, annotation: &str) -> Option<Value> {
-    let carried = annotations(hpa)?.remove(annotation)?;
-    let parsed: Value = serde_json::from_str(carried.as_str()?).ok()?;
-    Some(parsed).filter(|parsed| parsed.is_object() == (annotation == BEHAVIOR))
-}
-
-fn annotations(hpa: &mut Value) -> Option<&mut Map<String, Value>> {
-    hpa.get_mut("metadata")?.get_mut("annotations")?.as_object_mut()
 }
 
 fn object_at<'a>(hpa: &'a mut Value, part: &str) -> &'a mut Map<String, Value> {
@@ -181,10 +128,12 @@ mod tests {
         let current = json!({"type": "Resource", "resource": {"name": "cpu",
             "current": {"averageUtilization": 12, "averageValue": "100m"}}});
         let policy = json!({"type": "Pods", "value": 4, "periodSeconds": 15});
-        let v2 = json!({"apiVersion": "autoscaling/v2", "metadata": {"name": "x", "annotations": {}},
+        let condition =
+            json!({"type": "AbleToScale", "status": "True", "lastTransitionTime": "2026-01-02T03:04:05Z"});
+        let v2 = json!({"apiVersion": "autoscaling/v2", "metadata": {"name": "x", "annotations": {"a": "b"}},
             "spec": {"maxReplicas": 3, "metrics": [external, cpu], "behavior": {"scaleUp":
                 {"stabilizationWindowSeconds": 0, "selectPolicy": "Max", "policies": [policy]}}},
-            "status": {"currentReplicas": 1, "currentMetrics": [current], "conditions": [{"type": "AbleToScale"}]}});
+            "status": {"currentReplicas": 1, "currentMetrics": [current], "conditions": [condition]}});
         let mut hpa = v2.clone();
         from_v2(&mut hpa);
         assert_eq!(hpa["spec"], json!({"maxReplicas": 3, "targetCPUUtilizationPercentage": 80}));
@@ -199,17 +148,56 @@ mod tests {
                 {"name": "cpu", "currentAverageUtilization": 12, "currentAverageValue": "100m"}}])
         );
         assert_eq!(
-            annotation(&hpa, BEHAVIOR),
+            annotation(&hpa, "autoscaling.alpha.kubernetes.io/behavior"),
             json!({"ScaleUp": {"StabilizationWindowSeconds": 0, "SelectPolicy": "Max", "Tolerance": null,
                 "Policies": [{"Type": "Pods", "Value": 4, "PeriodSeconds": 15}]}, "ScaleDown": null})
         );
-        assert_eq!(annotation(&hpa, CONDITIONS), json!([{"type": "AbleToScale"}]));
+        assert_eq!(annotation(&hpa, CONDITIONS), json!([condition]));
         to_v2(&mut hpa);
-        let up = &mut hpa["spec"]["behavior"];
-        assert_eq!(up["scaleUp"]["tolerance"].take(), json!(null));
-        up["scaleUp"].as_object_mut().unwrap().remove("tolerance");
-        up.as_object_mut().unwrap().remove("scaleDown");
         assert_eq!(hpa, v2);
+    }
+
+    #[test]
+    fn amounts_that_nobody_gave_are_zero_where_go_writes_them() {
+        let object = |target: Value| {
+            json!({"type": "Object", "object": {"describedObject": {"kind": "Service", "name": "s"},
+                "metric": {"name": "m"}, "target": target}})
+        };
+        let of =
+            |current: Value| json!({"type": "Resource", "resource": {"name": "memory", "current": current}});
+        let v2 = json!({"apiVersion": "autoscaling/v2", "spec": {"maxReplicas": 3, "metrics":
+            [object(json!({"type": "AverageValue", "averageValue": "2"}))]}, "status": {"currentMetrics": [of(json!({}))]}});
+        let mut hpa = v2.clone();
+        from_v2(&mut hpa);
+        assert_eq!(
+            annotation(&hpa, METRICS),
+            json!([{"type": "Object", "object": {"target": {"kind": "Service", "name": "s"}, "metricName": "m",
+                "targetValue": "0", "averageValue": "2"}}])
+        );
+        assert_eq!(
+            annotation(&hpa, CURRENT_METRICS),
+            json!([{"type": "Resource", "resource": {"name": "memory", "currentAverageValue": "0"}}])
+        );
+        to_v2(&mut hpa);
+        assert_eq!(hpa["spec"], v2["spec"]);
+        assert_eq!(hpa["status"]["currentMetrics"], json!([of(json!({"averageValue": "0"}))]));
+        let pods = r#"[{"type": "Pods", "pods": {"metricName": "m"}}]"#;
+        let mut sent = json!({"metadata": {"annotations": {METRICS: pods}}, "spec": {"maxReplicas": 3}});
+        to_v2(&mut sent);
+        assert_eq!(
+            sent["spec"]["metrics"][0]["pods"]["target"],
+            json!({"type": "AverageValue", "averageValue": "0"})
+        );
+    }
+
+    #[test]
+    fn what_nobody_of_ours_wrote_is_not_read() {
+        for carried in ["7", "[7]", "{", r#"[{"type": "Pods", "pods": {"metricName": 7}}]"#] {
+            let mut sent =
+                json!({"metadata": {"annotations": {METRICS: carried, CONDITIONS: "[1]"}}, "spec": {}});
+            to_v2(&mut sent);
+            assert_eq!(sent, json!({"apiVersion": "autoscaling/v2", "metadata": {}, "spec": {}}));
+        }
     }
 
     #[test]

@@ -12,9 +12,12 @@ mod tests;
 use super::core::pod::workload_warnings;
 use super::entry::{GroupVersion, names};
 use super::field::Field;
-use super::{Generation, Kind, Selectable, Strategy};
+use super::{Dependents, Generation, Kind, Selectable, Strategy};
 
 const V1: GroupVersion = GroupVersion::new("batch", "v1");
+
+const PODS_STAY: &str = "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to \
+                         remove them or set propagationPolicy=Orphan to suppress this warning";
 
 pub(super) static KINDS: &[Kind] = &[
     Kind {
@@ -44,6 +47,7 @@ pub(super) static KINDS: &[Kind] = &[
             validate_status: status::job,
             warnings: |job, old| workload_warnings("spec.template", job, old),
             validate_update: rules::job_update,
+            dependents: Dependents::StayWith(PODS_STAY),
             generation: Generation::Spec,
             ..Strategy::PLAIN
         },

@@ -18,7 +18,7 @@ use serde_json::Value;
 
 use super::entry::{CREATE, GET_WRITE, GroupVersion, SCALE, names};
 use super::field::Field;
-use super::{Deprecation, Generation, Kind, Selectable, Strategy, Subresource, Verb};
+use super::{Dependents, Deprecation, Generation, Kind, Selectable, Strategy, Subresource, Verb};
 use crate::table::{Column, NAME, Table, name};
 use crate::value::{at, default_to, default_zero_to, list, text};
 
@@ -215,6 +215,7 @@ const REPLICATION_CONTROLLER: Strategy = Strategy {
     validate: super::apps::rules::replication_controller,
     validate_status: super::apps::status::replicas,
     warnings: |object, old| pod::workload_warnings("spec.template", object, old),
+    dependents: Dependents::Stay,
     generation: Generation::Spec,
     ..Strategy::PLAIN
 };

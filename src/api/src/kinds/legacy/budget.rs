@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::Shape;
 use crate::value::{at, replace};
 
-pub(super) const SHAPE: Shape = Shape { to_hub, from_hub };
+pub(super) const SHAPE: Shape = Shape::new(to_hub, from_hub);
 
 fn to_hub(budget: &mut Value) {
     translate(budget, &json!({}), &labelled("Exists"));

@@ -5,7 +5,8 @@ use serde_json::Value;
 use super::Shape;
 use crate::value::{at, is_zero, items_mut, object, remove, replace};
 
-pub(super) const SHAPE: Shape = Shape { to_hub, from_hub };
+pub(super) const SHAPE: Shape =
+    Shape { to_hub, from_hub, later: &["endpoints[].deprecatedTopology", "endpoints[].zone"] };
 
 const ZONE: &str = "topology.kubernetes.io/zone";
 const HOSTNAME: &str = "kubernetes.io/hostname";

@@ -5,7 +5,11 @@ use serde_json::{Value, json};
 use super::Shape;
 use crate::value::{at, default_zero_to, items_mut, object, remove, replace};
 
-pub(super) const SHAPE: Shape = Shape { to_hub, from_hub };
+pub(super) const SHAPE: Shape = Shape {
+    to_hub,
+    from_hub,
+    later: &["spec.backend.service", "spec.defaultBackend", "spec.rules[].http.paths[].backend.service"],
+};
 
 fn to_hub(ingress: &mut Value) {
     let Some(spec) = ingress.get_mut("spec") else { return };

@@ -10,7 +10,7 @@ mod workload;
 use serde_json::Value;
 
 use super::entry::{GroupVersion, names};
-use super::{Conversion, Deprecation, Kind};
+use super::{Conversion, Dependents, Deprecation, Kind, Strategy};
 
 /// autoscaling/v1 has its metrics in the same form, where it has them at all.
 pub(in crate::kinds) use scaler::{from_hub as flatten_metrics, to_hub as nest_metrics};
@@ -40,15 +40,27 @@ const VOLUMES: Hub = ("storage.k8s.io", "v1");
 struct Shape {
     to_hub: fn(&mut Value),
     from_hub: fn(&mut Value),
+    /// Fields that came later, as [`Conversion::later`] has them.
+    later: &'static [&'static str],
 }
 
-const SAME: Shape = Shape { to_hub: |_| {}, from_hub: |_| {} };
+impl Shape {
+    /// One without fields that it does not have.
+    const fn new(to_hub: fn(&mut Value), from_hub: fn(&mut Value)) -> Self {
+        Self { to_hub, from_hub, later: &[] }
+    }
+}
+
+const SAME: Shape = Shape::new(|_| {}, |_| {});
+
+/// Who deletes in such a version leaves behind what is owned.
+const OLD: Strategy = Strategy { dependents: Dependents::Stay, ..Strategy::PLAIN };
 
 /// `kind` as a view of the kind of the same name in `hub`.
 const fn view(kind: Kind, hub: Hub, shape: Shape, since: &'static str, removed: &'static str) -> Kind {
-    let Shape { to_hub, from_hub } = shape;
+    let Shape { to_hub, from_hub, later } = shape;
     Kind {
-        conversion: Some(Conversion { hub: (hub.0, hub.1, kind.plural), to_hub, from_hub }),
+        conversion: Some(Conversion { hub: (hub.0, hub.1, kind.plural), to_hub, from_hub, later }),
         deprecation: Some(Deprecation {
             since,
             removed: Some(removed),
@@ -72,7 +84,7 @@ macro_rules! kind {
 
 macro_rules! workload {
     ($version:expr, $kind:ident, $plural:literal) => {
-        kind!($version, namespaced, "io.k8s.api.apps.v1", $kind, $plural, status)
+        Kind { strategy: OLD, ..kind!($version, namespaced, "io.k8s.api.apps.v1", $kind, $plural, status) }
     };
 }
 
@@ -122,10 +134,13 @@ pub(super) static KINDS: &[Kind] = &[
     view(revisions!(APPS1), APPS, SAME, "1.8", "1.16"),
     view(workload!(APPS1, Deployment, "deployments"), APPS, workload::DEPLOYMENT, "1.8", "1.16"),
     view(workload!(APPS1, StatefulSet, "statefulsets"), APPS, workload::STATEFUL_SET, "1.8", "1.16"),
-    view(scaler!(SCALERS2), ("autoscaling", "v2"), SAME, "1.23", "1.26"),
+    view(scaler!(SCALERS2), ("autoscaling", "v2"), scaler::WITHOUT_TOLERANCE, "1.23", "1.26"),
     view(scaler!(SCALERS1), ("autoscaling", "v2"), scaler::SHAPE, "1.22", "1.25"),
     view(
-        kind!(BATCH, namespaced, "io.k8s.api.batch.v1", CronJob, "cronjobs", status),
+        Kind {
+            strategy: OLD,
+            ..kind!(BATCH, namespaced, "io.k8s.api.batch.v1", CronJob, "cronjobs", status)
+        },
         ("batch", "v1"),
         SAME,
         "1.21",

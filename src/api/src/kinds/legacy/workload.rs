@@ -5,11 +5,11 @@ use serde_json::{Value, json};
 use super::Shape;
 use crate::value::{at, default_to, default_zero_to, is_zero, object, remove};
 
-pub(super) const DEPLOYMENT: Shape = Shape { to_hub: deployment, from_hub: show_rollback };
-pub(super) const OLD_DEPLOYMENT: Shape = Shape { to_hub: old_deployment, from_hub: show_rollback };
-pub(super) const OLD_REPLICA_SET: Shape = Shape { to_hub: adopt_labels, from_hub: |_| {} };
-pub(super) const OLD_DAEMON_SET: Shape = Shape { to_hub: daemon_set, from_hub: show_generation };
-pub(super) const STATEFUL_SET: Shape = Shape { to_hub: stateful_set, from_hub: |_| {} };
+pub(super) const DEPLOYMENT: Shape = Shape::new(deployment, show_rollback);
+pub(super) const OLD_DEPLOYMENT: Shape = Shape::new(old_deployment, show_rollback);
+pub(super) const OLD_REPLICA_SET: Shape = Shape::new(adopt_labels, |_| {});
+pub(super) const OLD_DAEMON_SET: Shape = Shape::new(daemon_set, show_generation);
+pub(super) const STATEFUL_SET: Shape = Shape::new(stateful_set, |_| {});
 
 const ROLLBACK: &str = "deprecated.deployment.rollback.revision";
 const GENERATION: &str = "deprecated.daemonset.template.generation";

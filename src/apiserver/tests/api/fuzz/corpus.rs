@@ -300,7 +300,7 @@ fn below() -> Vec<Case> {
             Method::POST,
             "/apis/autoscaling/v2beta1/namespaces/shop/horizontalpodautoscalers",
             JSON,
-            r#"{"metadata":{"name":"old"},"spec":{"maxReplicas":3,"scaleTargetRef":{"kind":"Deployment","name":"web"},
+            r#"{"metadata":{"name":"old"},"spec":{"maxReplicas":3,"scaleTargetRef":{"apiVersion":"apps/v1","kind":"Deployment","name":"web"},
             "metrics":[{"type":"Resource","resource":{"name":"cpu","targetAverageUtilization":60}}]}}"#,
         ),
         case(

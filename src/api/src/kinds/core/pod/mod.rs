@@ -25,7 +25,7 @@ use serde_json::{Value, json};
 use super::super::{Generation, Strategy};
 use crate::field::{Errors, Node};
 use crate::metadata::{validate_annotations, validate_labels};
-use crate::value::{int, replace, text};
+use crate::value::{at, int, list, replace, text};
 pub(in crate::kinds) use defaults::{claim_spec as default_claim_spec, template as default_template};
 pub(super) use parts::{EPHEMERAL, RESIZE};
 pub(in crate::kinds) use placement::{EFFECTS, node_selector, tolerations};
@@ -63,8 +63,14 @@ pub(super) const TEMPLATE_STRATEGY: Strategy = Strategy {
 
 /// A new pod waits to be scheduled; its class of service follows from what it asks for.
 fn prepare_create(pod: &mut Value) {
-    let class = qos::class(pod);
-    replace(pod, "status", Some(json!({"phase": "Pending", "qosClass": class})));
+    let mut status = json!({"phase": "Pending", "qosClass": qos::class(pod)});
+    if !list(pod, "spec.schedulingGates").is_empty() {
+        // Who opens the last gate leaves this to the scheduler.
+        status["conditions"] = json!([{"type": "PodScheduled", "status": "False", "reason": "SchedulingGated",
+            "message": "Scheduling is blocked due to non-empty scheduling gates", "lastProbeTime": null,
+            "lastTransitionTime": at(pod, "metadata.creationTimestamp")}]);
+    }
+    replace(pod, "status", Some(status));
     placement::select_by_own_labels(pod);
 }
 

@@ -11,13 +11,17 @@ use super::dns::address;
 use super::security::id;
 use crate::field::{Errors, Node};
 use crate::names;
-use crate::value::{at, int, list, replace, text};
+use crate::value::{at, default_zero_to, int, items_mut, list, replace, text};
 
-/// A node says nothing about who owns its pods; old ones say nothing about the class of service either.
+/// A node says nothing about who owns its pods or when they end; old ones say nothing about the class of service either.
 pub(super) fn prepare(new: &mut Value, old: &Value) {
-    let owners = at(old, "metadata").get("ownerReferences").cloned();
     if let Some(metadata) = new.get_mut("metadata") {
-        replace(metadata, "ownerReferences", owners);
+        for field in ["deletionTimestamp", "ownerReferences"] {
+            replace(metadata, field, at(old, "metadata").get(field).cloned());
+        }
+    }
+    if let Some(status) = new.get_mut("status") {
+        generations(status, at(old, "status"));
     }
     let class = at(old, "status").get("qosClass").cloned();
     if let Some(status) = new.get_mut("status").filter(|status| status.is_object()) {
@@ -25,6 +29,24 @@ pub(super) fn prepare(new: &mut Value, old: &Value) {
     }
     if let Some(status) = new.get_mut("status").filter(|status| text(status, "qosClass").is_empty()) {
         replace(status, "qosClass", class);
+    }
+}
+
+/// Which generation was seen is not forgotten by who does not say. Conditions may share a type: then the first is the first.
+fn generations(status: &mut Value, old: &Value) {
+    const SEEN: &str = "observedGeneration";
+    let carry = |to: &mut Value, from: &Value| {
+        if int(from, SEEN) != 0 {
+            default_zero_to(to, SEEN, int(from, SEEN));
+        }
+    };
+    carry(status, old);
+    let mut known: Vec<&Value> = list(old, "conditions").iter().collect();
+    for condition in items_mut(status, "conditions") {
+        let same = known.iter().position(|known| text(known, "type") == text(condition, "type"));
+        if let Some(same) = same {
+            carry(condition, known.remove(same));
+        }
     }
 }
 

@@ -88,3 +88,45 @@ fn owners_are_none_of_a_nodes_business() {
         assert_eq!(new["status"], meant);
     }
 }
+
+#[test]
+fn which_generation_was_seen_is_not_forgotten() {
+    let seen =
+        |generation: i64| json!({"type": "a.io/x", "status": "True", "observedGeneration": generation});
+    let old = super::with(&json!({"status": {"observedGeneration": 3, "conditions": [seen(1), seen(2)]}}));
+    let silent = json!({"type": "a.io/x", "status": "False"});
+    let mut new = super::with(&json!({"metadata": {"deletionTimestamp": "2030-01-01T00:00:00Z"},
+        "status": {"conditions": [silent, seen(7), silent]}}));
+    super::pods().prepare_update(&mut new, &old, Part::Status);
+    assert_eq!(
+        new["status"]["conditions"],
+        json!([{"type": "a.io/x", "status": "False", "observedGeneration": 1}, seen(7), silent])
+    );
+    assert_eq!(
+        (&new["status"]["observedGeneration"], new["metadata"].get("deletionTimestamp")),
+        (&json!(3), None)
+    );
+}
+
+#[test]
+fn a_pod_behind_gates_says_so_from_the_start() {
+    let birth = crate::metadata::Birth {
+        namespace: Some("d"),
+        uid: "u",
+        now: "2026-01-02T03:04:05.6Z".parse().unwrap(),
+        suffix: "xxxxx",
+    };
+    for (gates, expected) in [
+        (json!([]), json!(null)),
+        (
+            json!([{"name": "a.io/wait"}]),
+            json!([{"type": "PodScheduled", "status": "False", "reason": "SchedulingGated",
+                "message": "Scheduling is blocked due to non-empty scheduling gates",
+                "lastProbeTime": null, "lastTransitionTime": "2026-01-02T03:04:05Z"}]),
+        ),
+    ] {
+        let mut pod = super::with(&json!({"spec": {"schedulingGates": gates}}));
+        super::pods().prepare_create(&mut pod, &birth);
+        assert_eq!(pod["status"]["conditions"], expected);
+    }
+}

@@ -1,13 +1,14 @@
 //! apiregistration.k8s.io: which server answers for which group and version.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::entry::{GroupVersion, names};
 use super::{Kind, NameRule, Strategy};
 use crate::field::{Errors, Node};
+use crate::metadata::keep_described;
 use crate::names;
 use crate::table::{AGE, Column, NAME, Table, age, name};
-use crate::value::{at, default_to, list, text};
+use crate::value::{at, default_to, list, replace, text};
 
 const V1: GroupVersion = GroupVersion::new("apiregistration.k8s.io", "v1");
 
@@ -22,6 +23,8 @@ pub(super) static KINDS: &[Kind] = &[Kind {
                 default_to(service, "port", 443);
             }
         },
+        prepare_create: local_at_once,
+        prepare_status: keep_described,
         validate,
         validate_status: status,
         unconditional_update: false,
@@ -30,6 +33,16 @@ pub(super) static KINDS: &[Kind] = &[Kind {
     table: &TABLE,
     ..V1.cluster(names!("io.k8s.kube-aggregator.pkg.apis.apiregistration.v1", APIService, "apiservices"))
 }];
+
+/// What this server answers itself is there as soon as it is known.
+fn local_at_once(service: &mut Value) {
+    if at(service, "spec.service").is_null() {
+        let condition = json!({"type": "Available", "status": "True", "reason": "Local",
+            "message": "Local APIServices are always available",
+            "lastTransitionTime": at(service, "metadata.creationTimestamp")});
+        replace(service, "status", Some(json!({"conditions": [condition]})));
+    }
+}
 
 fn validate(service: &Node<'_, '_>, errors: &mut Errors) {
     let (name, spec) = (service.at("metadata.name"), service.at("spec"));

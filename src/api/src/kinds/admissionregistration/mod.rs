@@ -6,6 +6,7 @@ mod webhook;
 
 use super::entry::{GroupVersion, Names, names};
 use super::{Generation, Kind, Strategy};
+use crate::metadata::keep_described;
 
 pub(in crate::kinds) use policy_rules::mixed_case;
 pub(in crate::kinds) use webhook::{client, client_defaults, review_versions};
@@ -51,6 +52,7 @@ pub(super) static KINDS: &[Kind] = &[
         subresources: &[V1.status("ValidatingAdmissionPolicy")],
         strategy: Strategy {
             defaults: policy::defaults,
+            prepare_status: keep_described,
             validate: policy_rules::validating,
             validate_status: policy_rules::status,
             ..WRITTEN

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::admissionregistration::client_defaults;
 use super::entry::{GroupVersion, names};
 use super::{Generation, Kind, Strategy};
-use crate::value::{at, default_to, default_zero_to, flag, list, replace, text};
+use crate::value::{at, default_to, default_zero_to, flag, list, object, text};
 
 const V1: GroupVersion = GroupVersion::new("apiextensions.k8s.io", "v1");
 
@@ -22,7 +22,8 @@ pub(super) static KINDS: &[Kind] = &[Kind {
     strategy: Strategy {
         any_finalizer: true,
         defaults,
-        prepare_create: stored_versions,
+        prepare_create: |definition| stored_versions(definition, Vec::new()),
+        prepare_update: |new, old| stored_versions(new, list(old, "status.storedVersions").to_vec()),
         validate: rules::validate,
         validate_update: rules::update,
         generation: Generation::Spec,
@@ -51,12 +52,12 @@ fn defaults(definition: &mut Value) {
     }
 }
 
-/// Objects will be stored in the version marked for it.
-fn stored_versions(definition: &mut Value) {
-    let stored: Value = list(definition, "spec.versions")
-        .iter()
-        .filter(|version| flag(version, "storage"))
-        .map(|version| at(version, "name").clone())
-        .collect();
-    replace(definition, "status", Some(json!({"storedVersions": stored})));
+/// Objects will be stored in the version marked for it, beside those in which they were stored until now.
+fn stored_versions(definition: &mut Value, mut known: Vec<Value>) {
+    let marked = list(definition, "spec.versions").iter().find(|version| flag(version, "storage"));
+    let name = marked.map(|version| at(version, "name").clone());
+    known.extend(name.filter(|name| !known.contains(name)));
+    if let Some(status) = object(definition, "status") {
+        status.insert("storedVersions".into(), known.into());
+    }
 }

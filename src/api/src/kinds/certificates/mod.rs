@@ -22,6 +22,7 @@ pub(super) static KINDS: &[Kind] = &[Kind {
         name: NameRule::PathSegment,
         // What was asked for is not asked for again.
         prepare_update: |new, old| replace(new, "spec", old.get("spec").cloned()),
+        prepare_status: rules::keep_verdicts,
         validate: rules::request,
         validate_update: |new, old, errors| rules::update(new, old, rules::May::Neither, errors),
         validate_status: |new, old, errors| {

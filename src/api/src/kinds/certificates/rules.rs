@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::field::{Errors, Node};
 use crate::names;
-use crate::value::{at, list, text};
+use crate::value::{at, items_mut, list, text};
 
 /// What a writer may change about the status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -157,6 +157,20 @@ fn blocks(encoded: &str) -> Vec<String> {
     let begins =
         pem.lines().filter_map(|line| line.trim().strip_prefix("-----BEGIN ")?.strip_suffix("-----"));
     begins.filter(|kind| pem.contains(&format!("-----END {kind}-----"))).map(str::to_owned).collect()
+}
+
+/// Who hands the certificate out leaves the verdict as it is; one that was not given, or was taken away, is refused.
+pub(super) fn keep_verdicts(new: &mut Value, old: &Value) {
+    for verdict in VERDICTS {
+        let is = |condition: &&Value| text(condition, "type") == verdict;
+        let given: Vec<Value> = list(old, "status.conditions").iter().filter(is).cloned().collect();
+        let Some(status) = new.get_mut("status") else { return };
+        let mut said: Vec<&mut Value> =
+            items_mut(status, "conditions").filter(|condition| text(condition, "type") == verdict).collect();
+        if said.len() == given.len() {
+            said.iter_mut().zip(given).for_each(|(said, given)| **said = given);
+        }
+    }
 }
 
 /// A verdict is given once, by who may, and stays; so does the certificate.

@@ -5,10 +5,18 @@ use serde_json::Value;
 use super::super::Strategy;
 use super::pod::round_up;
 use crate::table::{AGE, Column, NAME, Table, age, name, plain};
-use crate::value::{at, items_mut, members, object, text};
+use crate::value::{at, default_zero_to, items_mut, members, object, text};
 
 pub(super) const LIMIT_RANGE: Strategy = Strategy {
     defaults: limit_defaults,
+    // One without a name gets one that nobody else has.
+    prepare_create: |range| {
+        let uid = text(range, "metadata.uid").to_owned();
+        range
+            .get_mut("metadata")
+            .into_iter()
+            .for_each(|metadata| default_zero_to(metadata, "name", uid.as_str()));
+    },
     validate: super::limits::range,
     create_on_update: true,
     ..Strategy::PLAIN

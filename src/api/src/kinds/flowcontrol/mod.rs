@@ -6,11 +6,13 @@ mod schema;
 use super::entry::{GroupVersion, names};
 use super::{Generation, Kind, Strategy};
 use crate::field::{Errors, Node};
+use crate::metadata::keep_described;
 use crate::table::{AGE, Column, NAME, Table, age, name, or_none, plain};
 use crate::value::{at, default_zero_to, int, list, text};
 
 const V1: GroupVersion = GroupVersion::new("flowcontrol.apiserver.k8s.io", "v1");
 const WRITTEN: Strategy = Strategy {
+    prepare_status: keep_described,
     validate_status: |new, _, errors| conditions(&new.at("status.conditions"), errors),
     generation: Generation::Spec,
     ..Strategy::PLAIN

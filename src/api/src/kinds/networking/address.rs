@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::super::apps::rules::immutable;
 use super::super::{NameRule, Strategy};
 use crate::field::{Errors, Node};
+use crate::metadata::keep_described;
 use crate::names;
 use crate::table::{AGE, Column, NAME, Table, age, joined, name};
 use crate::value::{at, list, text};
@@ -18,8 +19,12 @@ pub(super) const ADDRESS: Strategy = Strategy {
     ..Strategy::PLAIN
 };
 
-pub(super) const RANGE: Strategy =
-    Strategy { validate: range, validate_update: range_update, ..Strategy::PLAIN };
+pub(super) const RANGE: Strategy = Strategy {
+    prepare_status: keep_described,
+    validate: range,
+    validate_update: range_update,
+    ..Strategy::PLAIN
+};
 
 fn address(address: &Node<'_, '_>, errors: &mut Errors) {
     let parent = address.at("spec.parentRef");

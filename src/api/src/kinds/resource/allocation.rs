@@ -12,6 +12,7 @@ use super::device::binding_conditions;
 use super::names_of::{Requests, named, pool, raw_object, set, slice};
 use crate::field::{Errors, Node};
 use crate::kinds::storage::driver_name;
+use crate::metadata::keep_described;
 use crate::names;
 use crate::value::{at, list, text};
 
@@ -23,6 +24,22 @@ const DATA_MAX: usize = 10 * 1024;
 const INTERFACE_MAX: usize = 256;
 const HARDWARE_MAX: usize = 128;
 const ADDRESSES_MAX: usize = 16;
+
+/// Of a device that the claim no longer has there is nothing more to say.
+pub(super) fn prepare(new: &mut Value, old: &Value) {
+    keep_described(new, old);
+    let given = list(new, "status.allocation.devices.results").to_vec();
+    let lost = |device: &Value| {
+        let same = |result: &Value| {
+            ["driver", "pool", "device"].iter().all(|part| at(result, part) == at(device, part))
+        };
+        list(old, "status.allocation.devices.results").iter().any(same) && !given.iter().any(same)
+    };
+    if let Some(devices) = new.get_mut("status").and_then(|status| status.get_mut("devices")?.as_array_mut())
+    {
+        devices.retain(|device| !lost(device));
+    }
+}
 
 pub(super) fn status(new: &Node<'_, '_>, old: &Value, errors: &mut Errors) {
     let status = new.at("status");

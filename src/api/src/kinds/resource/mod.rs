@@ -29,6 +29,7 @@ pub(super) static KINDS: &[Kind] = &[
             defaults: claim_defaults,
             validate_create: |claim, errors| claim::spec(&claim.at("spec"), errors),
             validate_update: |new, old, errors| immutable(&new.at("spec"), at(old, "spec"), errors),
+            prepare_status: allocation::prepare,
             validate_status: allocation::status,
             ..Strategy::PLAIN
         },

@@ -7,6 +7,7 @@ use super::super::apps::rules::immutable;
 use super::super::core::{old_labels, volume};
 use super::driver::driver_name;
 use crate::field::{Errors, Node};
+use crate::metadata::keep_described;
 use crate::names;
 use crate::selector_rules;
 use crate::table::{AGE, Column, NAME, Table, age, name, plain};
@@ -27,6 +28,7 @@ pub(super) const CAPACITY: Strategy = Strategy {
 pub(super) const ATTACHMENT: Strategy = Strategy {
     validate: attachment,
     validate_update: |new, old, errors| immutable(&new.at("spec"), at(old, "spec"), errors),
+    prepare_status: keep_described,
     validate_status: |new, _, errors| status(&new.at("status"), errors),
     unconditional_update: false,
     ..Strategy::PLAIN

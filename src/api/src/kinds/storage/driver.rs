@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::super::Strategy;
 use super::super::apps::rules::{immutable, non_negative};
+use super::super::{Generation, Strategy};
 use crate::field::{Errors, Node};
 use crate::metadata::validate_label_key;
 use crate::names;
@@ -25,6 +25,7 @@ pub(super) const DRIVER: Strategy = Strategy {
         );
         immutable(&new.at("spec.volumeLifecycleModes"), at(old, "spec.volumeLifecycleModes"), errors);
     },
+    generation: Generation::Spec,
     unconditional_update: false,
     ..Strategy::PLAIN
 };

@@ -6,6 +6,7 @@ pub(super) mod plugin;
 mod source;
 mod table;
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::super::Strategy;
@@ -30,6 +31,7 @@ pub(super) const CLAIM: Strategy = Strategy {
 pub(super) const VOLUME: Strategy = Strategy {
     defaults: persistent::defaults,
     prepare_create: persistent::create,
+    prepare_status: |new, old| persistent::note_phase(new, old, Timestamp::now()),
     validate: persistent::volume,
     validate_update: persistent::update,
     warnings: persistent::warnings,

@@ -1,5 +1,6 @@
 //! Volumes.
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::super::super::apps::rules::immutable;
@@ -8,6 +9,7 @@ use super::plugin;
 use super::source::{self, SOURCES};
 use super::{CLASS_ANNOTATION, access_modes, fraction, old_annotation, positive};
 use crate::field::{Errors, Node};
+use crate::metadata::seconds;
 use crate::names;
 use crate::value::{at, default_to, default_zero_to, replace, text};
 
@@ -28,6 +30,19 @@ pub(super) fn create(volume: &mut Value) {
     let mut status = json!({"phase": "Pending"});
     replace(&mut status, "lastPhaseTransitionTime", volume["metadata"].get("creationTimestamp").cloned());
     replace(volume, "status", Some(status));
+}
+
+/// Since when it is in its phase is noted for those who do not say.
+pub(super) fn note_phase(new: &mut Value, old: &Value, now: Timestamp) {
+    const SINCE: &str = "lastPhaseTransitionTime";
+    let (same, was) = (text(new, "status.phase") == text(old, "status.phase"), at(old, "status").get(SINCE));
+    let Some(status) = new.get_mut("status").filter(|status| status.is_object()) else { return };
+    let said = status.get(SINCE).filter(|said| !said.is_null());
+    if same && said.is_none() {
+        replace(status, SINCE, was.cloned());
+    } else if !same && (said.is_none() || said == was) {
+        replace(status, SINCE, Some(seconds(now).into()));
+    }
 }
 
 pub(super) fn volume(volume: &Node<'_, '_>, errors: &mut Errors) {

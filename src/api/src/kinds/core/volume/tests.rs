@@ -243,3 +243,25 @@ fn warned_of() {
         ]
     );
 }
+
+#[test]
+fn a_volume_says_since_when_it_is_in_its_phase() {
+    let now = "2026-01-02T03:04:05.6Z".parse().unwrap();
+    let status = |phase: &str, since: Option<&str>| {
+        let mut status = json!({"phase": phase});
+        since.into_iter().for_each(|since| status["lastPhaseTransitionTime"] = since.into());
+        json!({"status": status})
+    };
+    let old = status("Available", Some("then"));
+    for (sent, expected) in [
+        (status("Available", None), "then"),
+        (status("Available", Some("later")), "later"),
+        (status("Bound", None), "2026-01-02T03:04:05Z"),
+        (status("Bound", Some("then")), "2026-01-02T03:04:05Z"),
+        (status("Bound", Some("later")), "later"),
+    ] {
+        let mut new = sent.clone();
+        super::persistent::note_phase(&mut new, &old, now);
+        assert_eq!(new["status"]["lastPhaseTransitionTime"], expected, "{sent}");
+    }
+}

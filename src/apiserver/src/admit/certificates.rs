@@ -17,7 +17,7 @@ pub(super) fn change(attempt: &Attempt<'_>, request: &mut Value) -> Result<(), S
     }
     match attempt.operation {
         Operation::Create if attempt.is_of(GROUP, KIND) => requested_by(attempt, request),
-        Operation::Update(_) if !attempt.is_of(GROUP, KIND) => stamp(request),
+        Operation::Update(old) if !attempt.is_of(GROUP, KIND) => stamp(request, old),
         _ => {}
     }
     Ok(())
@@ -39,14 +39,18 @@ fn requested_by(attempt: &Attempt<'_>, request: &mut Value) {
     }
 }
 
-/// Conditions that do not say since when are since now.
-fn stamp(request: &mut Value) {
+/// Conditions that do not say since when are since now, or since they were so already.
+fn stamp(request: &mut Value, old: &Value) {
     let now = Timestamp::from_second(Timestamp::now().as_second()).unwrap_or_default().to_string();
     let Some(status) = request.get_mut("status") else { return };
     for condition in items_mut(status, "conditions") {
-        for field in ["lastTransitionTime", "lastUpdateTime"] {
-            default_to(condition, field, now.as_str());
-        }
+        let same = |known: &&Value| {
+            ["type", "status"].iter().all(|field| text(known, field) == text(condition, field))
+        };
+        let known = list(old, "status.conditions").iter().find(same);
+        let since = known.map(|known| text(known, "lastTransitionTime")).filter(|since| !since.is_empty());
+        default_to(condition, "lastTransitionTime", since.unwrap_or(&now));
+        default_to(condition, "lastUpdateTime", now.as_str());
     }
 }
 

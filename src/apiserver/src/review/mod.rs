@@ -19,6 +19,7 @@ pub(crate) fn answers(kind: &Kind) -> bool {
 
 pub(crate) fn answer(authenticator: &Authenticator, request: &Request) -> Result<Answer, Status> {
     let body::Sent { object: mut review, warnings } = body::object(request, request.kind())?;
+    body::check_names(request, &review)?;
     review["status"] = match request.kind().kind {
         "SelfSubjectReview" => json!({"userInfo": request.user.info()}),
         "TokenReview" => identity::of_token(authenticator, &review)?,

@@ -1,6 +1,6 @@
 //! `serviceaccounts/token`: a token for an account, which may end with a pod, a secret or a node.
 
-use api::field::{Errors, Node};
+use api::field::Node;
 use api::kinds::{self, Subresource};
 use api::status::{self, Status};
 use api::value::{at, default_to, int, list, object, remove, text};
@@ -34,10 +34,12 @@ pub(crate) fn create(
 ) -> Result<Answer, Status> {
     let body::Sent { object: mut review, warnings } = body::decode(request, &Expected::below(subresource)?)?;
     let namespace = request.namespace().ok_or_else(|| Status::bad_request("namespace is required"))?;
+    check_names(&review, namespace, request.name())?;
     let account = find(store, "serviceaccounts", Some(namespace), request.name())?;
+    check_uid(&review, &account)?;
     let now = Timestamp::now();
-    complete(&mut review, issuer, namespace, request.name(), now);
-    validate(&review, namespace, request.name())?;
+    complete(&mut review, issuer, at(&account, "metadata"), now);
+    validate(&review)?;
     Attempt { store, request, operation: Operation::Create }.judge_question(&review)?;
     let bound = Bound::of(store, at(&review, "spec.boundObjectRef"), namespace, request.name())?;
     let (seconds, warn_after) = life(&review, issuer, &bound);
@@ -61,10 +63,10 @@ pub(crate) fn create(
 }
 
 /// What the client left out.
-fn complete(review: &mut Value, issuer: &Issuer, namespace: &str, name: &str, now: Timestamp) {
+fn complete(review: &mut Value, issuer: &Issuer, account: &Value, now: Timestamp) {
     if let Some(metadata) = object(review, "metadata") {
-        for (field, value) in [("name", name), ("namespace", namespace)] {
-            metadata.entry(field).or_insert_with(|| value.into());
+        for field in ["name", "namespace", "uid"] {
+            metadata.entry(field).or_insert_with(|| at(account, field).clone());
         }
         metadata.insert("creationTimestamp".into(), whole_seconds(now).into());
     }
@@ -77,32 +79,48 @@ fn complete(review: &mut Value, issuer: &Issuer, namespace: &str, name: &str, no
     }
 }
 
-fn validate(review: &Value, namespace: &str, name: &str) -> Result<(), Status> {
-    let mut errors = Errors::new();
-    let root = Node::root(review);
-    let (named, placed) = (root.at("metadata.name"), root.at("metadata.namespace"));
-    if named.text() != name {
-        errors.push(named.invalid("must match the service account name if specified"));
-    }
-    if placed.text() != namespace {
-        errors.push(placed.invalid("must match the service account namespace if specified"));
-    }
-    let spec = root.at("spec");
-    let seconds = spec.at("expirationSeconds");
-    match seconds.int().unwrap_or_default() {
-        few if few < FEWEST_SECONDS => {
-            errors.push(seconds.invalid("may not specify a duration less than 10 minutes"));
+const TOKEN_REQUEST: status::Resource<'_> =
+    status::Resource { group: "authentication.k8s.io", name: "TokenRequest" };
+
+/// Who names an account in the body as well means the one in the path.
+fn check_names(review: &Value, namespace: &str, name: &str) -> Result<(), Status> {
+    let metadata = Node::root(review);
+    let metadata = metadata.at("metadata");
+    for (field, is, words) in [
+        ("name", name, "must match the service account name if specified"),
+        ("namespace", namespace, "must match the service account namespace if specified"),
+    ] {
+        let said = metadata.at(field);
+        if !said.text().is_empty() && said.text() != is {
+            return Err(Status::invalid(TOKEN_REQUEST, name, &[said.invalid(words)]));
         }
-        many if many > MOST_SECONDS => {
-            errors.push(seconds.invalid("may not specify a duration larger than 2^32 seconds"));
-        }
-        _ => {}
     }
-    if errors.is_empty() {
+    Ok(())
+}
+
+fn check_uid(review: &Value, account: &Value) -> Result<(), Status> {
+    let (said, is) = (text(review, "metadata.uid"), text(account, "metadata.uid"));
+    if said.is_empty() || said == is {
         return Ok(());
     }
-    let kind = status::Resource { group: "authentication.k8s.io", name: "TokenRequest" };
-    Err(Status::invalid(kind, name, &errors))
+    let why =
+        format!("the UID in the token request ({said}) does not match the UID of the service account ({is})");
+    Err(Status::conflict(TOKEN_REQUEST, text(account, "metadata.name"), &why))
+}
+
+fn validate(review: &Value) -> Result<(), Status> {
+    let root = Node::root(review);
+    let (seconds, attested) = (root.at("spec.expirationSeconds"), root.at("spec.attestations"));
+    let error = match seconds.int().unwrap_or_default() {
+        // They are about webhooks, which no token is bound to here.
+        _ if !attested.is_zero() => {
+            attested.invalid("attestations may only be specified with a webhook bound object reference")
+        }
+        few if few < FEWEST_SECONDS => seconds.invalid("may not specify a duration less than 10 minutes"),
+        many if many > MOST_SECONDS => seconds.invalid("may not specify a duration larger than 2^32 seconds"),
+        _ => return Ok(()),
+    };
+    Err(Status::invalid(TOKEN_REQUEST, "", &[error]))
 }
 
 /// How long the token is good, and when its holder should have renewed it.
@@ -129,12 +147,14 @@ impl Bound {
             return Ok(Self::Nothing);
         }
         let (version, kind, name) = (text(wanted, "apiVersion"), text(wanted, "kind"), text(wanted, "name"));
-        let bound = match (version, kind) {
-            ("v1", "Pod") => Self::pod(store, namespace, name, account)?,
-            ("v1", "Secret") => Self::Secret(find(store, "secrets", Some(namespace), name)?),
-            ("v1", "Node") => Self::Node(find(store, "nodes", None, name)?),
-            (version, kind) => {
-                let version = if version.contains('/') { version.to_owned() } else { format!("/{version}") };
+        // As upstream: any version of the core group will do, if only none.
+        let is_core = !version.contains('/');
+        let bound = match kind {
+            "Pod" if is_core => Self::pod(store, namespace, name, account)?,
+            "Secret" if is_core => Self::Secret(find(store, "secrets", Some(namespace), name)?),
+            "Node" if is_core => Self::Node(find(store, "nodes", None, name)?),
+            kind => {
+                let version = if is_core { format!("/{version}") } else { version.to_owned() };
                 let why = format!("cannot bind token to object of type {version}, Kind={kind}");
                 return Err(Status::bad_request(why));
             }

@@ -183,6 +183,13 @@ async fn reviews_answer_and_keep_nothing() {
     let (code, invalid) =
         api.post(&format!("{authorization}/subjectaccessreviews"), json!({"spec": {"user": "bob"}})).await;
     assert_eq!(code, 422, "{invalid}");
+    assert!(
+        invalid["message"]
+            .as_str()
+            .unwrap()
+            .starts_with(".authorization.k8s.io \"\" is invalid: spec.resourceAttributes: "),
+        "{invalid}"
+    );
     let elsewhere = format!("{authorization}/namespaces/bank/localsubjectaccessreviews");
     assert_eq!(api.post(&elsewhere, asked("get")).await.0, 422);
     let own = json!({"spec": {"nonResourceAttributes": {"verb": "get", "path": "/x"}}});

@@ -106,6 +106,6 @@ pub(super) const ROWS: &[Row] = &[
         JSON,
         r#"{"spec":{}}"#,
         INVALID,
-        "SubjectAccessReview.authorization.k8s.io \"\" is invalid: …",
+        ".authorization.k8s.io \"\" is invalid: …",
     ),
 ];

@@ -16,7 +16,6 @@ use serde_json::value::RawValue;
 
 use crate::answer::{self, Answer};
 use crate::body::whole;
-use crate::request::{Accept, Offer};
 
 pub(crate) const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
 pub(crate) const YAML: &str = "application/yaml";
@@ -31,12 +30,6 @@ pub(crate) enum Form {
 }
 
 impl Form {
-    /// The form of an answer that has no kind of its own: a refusal, or what there is.
-    pub(crate) fn of(headers: &HeaderMap, query: &str) -> Self {
-        let form = Accept::of(headers, Offer::ALL).map_or(Self::Json, |(_, form)| form);
-        form.for_reader(headers, query)
-    }
-
     /// JSON is laid out for those who ask for that, and for programs that people read it with.
     pub(crate) fn for_reader(self, headers: &HeaderMap, query: &str) -> Self {
         if self == Self::Json && is_read_by_people(headers, query) { Self::Pretty } else { self }

@@ -6,7 +6,7 @@ use api::status::Status;
 use http::request::Parts;
 use transport::Peer;
 
-use super::{Query, Target, duration, is_watch};
+use super::{Accept, Offer, Query, Target, duration, is_watch};
 use crate::form::Form;
 use crate::nodes;
 
@@ -19,7 +19,9 @@ pub(crate) struct Envelope {
     pub(crate) query: Result<Query, Status>,
     /// It came over a connection, not from a component of this process.
     pub(crate) outside: bool,
-    /// How the client reads what has no kind of its own.
+    /// What the client wants to read, or why it cannot.
+    pub(crate) wanted: Result<(Accept, Form), Status>,
+    /// How it reads what has no kind of its own.
     pub(crate) form: Form,
     long: bool,
 }
@@ -28,14 +30,18 @@ impl Envelope {
     pub(crate) fn of(parts: &Parts) -> Self {
         let text = parts.uri.query().unwrap_or_default();
         let (target, query) = (Target::of(parts.uri.path()), Query::parse(text));
-        let long = match (&target, &query) {
-            (Target::Resource(resource), Ok(query)) => {
-                nodes::answers(resource) || is_watch(&parts.method, resource, query)
+        let (offer, streams) = match (&target, &query) {
+            (Target::Resource(resource), query) => {
+                let watch = query.as_ref().is_ok_and(|query| is_watch(&parts.method, resource, query));
+                (Offer { kind: Some(resource.kind), watch }, nodes::answers(resource))
             }
-            _ => false,
+            _ => (Offer::ALL, false),
         };
+        let for_reader = |form: Form| form.for_reader(&parts.headers, text);
+        let wanted = Accept::of(&parts.headers, offer).map(|(accept, form)| (accept, for_reader(form)));
+        let form = wanted.as_ref().map_or_else(|_| for_reader(Form::Json), |(_, form)| *form);
         let outside = parts.extensions.get::<Peer>().is_some();
-        Self { target, query, outside, form: Form::of(&parts.headers, text), long }
+        Self { target, query, outside, wanted, form, long: streams || offer.watch }
     }
 
     /// Whether its answer goes on for as long as the client likes: a watch, or what a node sends.

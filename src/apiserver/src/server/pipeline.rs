@@ -19,7 +19,7 @@ use crate::load::Place;
 use crate::metrics::Call;
 use crate::nodes::{self, Nodes};
 use crate::request::options;
-use crate::request::{self, Accept, Content, Envelope, Offer, Query, Request, Resource, Target};
+use crate::request::{self, Content, Envelope, Query, Request, Resource, Target};
 use crate::user::User;
 use crate::{admit, health, impersonate, verb, view};
 
@@ -46,7 +46,7 @@ impl Shared {
         envelope: Envelope,
         mut record: Option<&mut Record>,
     ) -> Result<Answer, Status> {
-        let Envelope { target, query, outside, form, .. } = envelope;
+        let Envelope { target, query, outside, wanted, form, .. } = envelope;
         let query = query?;
         // Whoever can connect may ask whether we live: probes have no credentials.
         if let Target::Health { endpoint, check } = &target {
@@ -79,15 +79,12 @@ impl Shared {
             return nodes.answer(parts, body, resource, &user).await;
         }
         let protobuf = || form::has_protobuf(resource.kind);
-        let watch = request::is_watch(&parts.method, &resource, &query);
-        let wanted = Accept::of(&parts.headers, Offer { kind: Some(resource.kind), watch });
         let sent = Content::of(&parts.method, &parts.headers, protobuf);
         if wanted.is_err() || sent.is_err() {
             // Whoever may not ask this, or cannot, is told that first.
             self.check_asked(&user, &parts.method, &resource, &query)?;
         }
         let ((accept, form), (content, sent)) = (wanted?, sent?);
-        let form = form.for_reader(&parts.headers, parts.uri.query().unwrap_or_default());
         let request = Request {
             accept: accept.carrying(&query)?,
             content,

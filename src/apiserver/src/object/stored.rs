@@ -4,6 +4,11 @@
 //! begin with `{"apiVersion":…,"kind":…,"metadata":{`, always of the same length for a kind, and whoever
 //! sends them puts the revision in right there. Lists leave `apiVersion` and `kind` out, as upstream does for the built-in
 //! kinds: they begin the same bytes a little further on.
+//!
+//! Nor are they read before they are sent: a default that came to a kind with a later release is not in objects that were
+//! stored before, until somebody changes them (upstream fills it in on every read). Rejected: filling it in when the server
+//! starts. To know which objects lack one, all of them are to be parsed and defaulted, at every start, which is most of
+//! what a start with many objects takes now; and written back they would be new revisions of objects that nobody changed.
 
 use std::fmt::Write;
 

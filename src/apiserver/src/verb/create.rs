@@ -3,11 +3,11 @@
 use api::kinds::Part;
 use api::metadata::Birth;
 use api::status::Status;
-use api::value::text;
+use api::value::{at, text};
 use http::StatusCode;
 use jiff::Timestamp;
 use serde_json::Value;
-use store::{Store, WriteError};
+use store::{Entry, Store, WriteError};
 
 use super::update::Tracked;
 use super::{body, write};
@@ -79,6 +79,7 @@ async fn store_new(
                 Err(WriteError::Exists { current }) if generated || services::is_claim(current.key()) => {
                     continue;
                 }
+                Err(WriteError::Exists { current }) => return Err(taken(request, &name, &current)),
                 Err(error) => return Err(write::refused(&error, request.subject(), &name)),
             }
         };
@@ -115,9 +116,19 @@ fn prepared(
     warnings.extend(admission.judge(&object)?);
     // Before anything is handed out: one that is there holds what this one names.
     let name = text(&object, "metadata.name");
-    if !generated && store.get(&stored::key(kind, request.namespace(), name)).is_some() {
-        return Err(Status::already_exists(request.subject(), name));
+    if !generated && let Some(holder) = store.get(&stored::key(kind, request.namespace(), name)) {
+        return Err(taken(request, name, &holder));
     }
     services::hand_out(store, kind, &mut object, None)?;
     Ok((object, warnings))
+}
+
+/// The refusal of a name that another object has. One that is about to go is said to be: it is worth to come back.
+fn taken(request: &Request, name: &str, holder: &Entry) -> Status {
+    let mut status = Status::already_exists(request.subject(), name);
+    let holder = serde_json::from_slice::<Value>(holder.value()).unwrap_or_default();
+    if !at(&holder, "metadata.deletionTimestamp").is_null() {
+        status.message.insert_str(0, "object is being deleted: ");
+    }
+    status
 }

@@ -1,7 +1,7 @@
 //! The end of an object: at once, after a grace period, or when its finalizers let it go.
 
 use api::field::{Errors, Node};
-use api::kinds::Kind;
+use api::kinds::{Dependents, Kind, Strategy};
 use api::metadata::begin_deletion;
 use api::status::{self, Status};
 use api::value::{list, text};
@@ -47,12 +47,12 @@ pub(crate) async fn delete(store: &Store, request: &Request) -> Result<Answer, S
     let options = Options::of(request)?;
     let key = stored::key(request.kind(), request.namespace(), request.name());
     match ended(store, request, &options, &key).await?.ok_or_else(|| request.not_found())? {
-        End::Gone(object) => Ok(gone(request, object)),
+        End::Gone(object) => Ok(options.warning(request, gone(request, object))),
         End::Begun(object) => {
             // As upstream, for those who asked in the old way that nothing be left behind.
             let waits = options.orphan_dependents == Some(false);
             let code = if waits { StatusCode::ACCEPTED } else { StatusCode::OK };
-            Ok(answer::object(code, request.accept, request.kind().table, object))
+            Ok(options.warning(request, answer::object(code, request.accept, request.kind().table, object)))
         }
     }
 }
@@ -68,7 +68,7 @@ pub(crate) async fn delete_collection(store: &Store, request: &Request) -> Resul
             ended(store, request, &options, listed.key()).await?;
         }
     }
-    page.answer(request.accept, selected)
+    Ok(options.warning(request, page.answer(request.accept, selected)?))
 }
 
 /// Ends an object, whatever others make of it meanwhile; none where there is none, or none any more.
@@ -92,6 +92,11 @@ fn name(key: &str) -> &str {
     key.rsplit('/').next().unwrap_or_default()
 }
 
+/// The strategy of the version that is asked.
+fn asked(request: &Request) -> &'static Strategy {
+    &request.view.unwrap_or(request.kind()).strategy
+}
+
 enum End {
     Gone(Value),
     /// It stays until its time is over, or its finalizers are gone.
@@ -110,7 +115,7 @@ async fn end(
     options.check(request, &old)?;
     Attempt { store, request, operation: Operation::Delete }.judge(&old)?;
     let mut object = old.clone();
-    options.propagate(&mut object);
+    options.propagate(&mut object, asked(request).dependents);
     let grace = kind.grace(&object, options.grace_period_seconds);
     let held = !list(&object, "metadata.finalizers").is_empty() || update::is_held_namespace(kind, &object);
     if grace == 0 && !held {
@@ -263,13 +268,26 @@ impl Options {
         Ok(())
     }
 
+    /// The answer, with what a client is told that leaves it to the kind what becomes of its dependents.
+    fn warning(&self, request: &Request, mut answer: Answer) -> Answer {
+        let said = self.propagation_policy.is_some() || self.orphan_dependents.is_some();
+        if let Dependents::StayWith(warning) = asked(request).dependents
+            && !said
+        {
+            write::warn(&mut answer, [warning.to_owned()]);
+        }
+        answer
+    }
+
     /// Says by finalizer what becomes of the objects that this one owns: the garbage collector acts on it.
-    fn propagate(&self, object: &mut Value) {
+    fn propagate(&self, object: &mut Value, usual: Dependents) {
+        let said = |name: &str| list(object, "metadata.finalizers").iter().any(|finalizer| finalizer == name);
         let policy = match (self.propagation_policy.as_deref(), self.orphan_dependents) {
             (Some(policy), _) => policy,
             (None, Some(true)) => "Orphan",
             (None, Some(false)) => "Background",
-            (None, None) => return,
+            (None, None) if usual == Dependents::Go || said(FOREGROUND) || said(ORPHAN) => return,
+            (None, None) => "Orphan",
         };
         let wanted = match policy {
             "Foreground" => Some(FOREGROUND),

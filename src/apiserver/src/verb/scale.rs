@@ -35,7 +35,7 @@ pub(crate) async fn set(
     subresource: &'static Subresource,
 ) -> Result<Answer, Status> {
     let kind = request.kind();
-    let wanted = Wanted::of(request, Expected::below(subresource)?)?;
+    let wanted = Wanted::of(request, subresource)?;
     let manager = Manager::of(request, Part::Sub(subresource.name), body::schema_of(kind)?);
     let changed =
         change(store, request, Part::Main, Tracked::Already, |old| wanted.laid(request, &manager, old));
@@ -47,14 +47,15 @@ pub(crate) async fn set(
 enum Wanted {
     Scale(body::Sent),
     Patch(Change, Expected),
-    /// An applied configuration, as one of the workload.
-    Config(Value),
+    /// An applied configuration, as one of the workload, and the version of the Scale.
+    Config(Value, String),
 }
 
 impl Wanted {
-    fn of(request: &Request, expected: Expected) -> Result<Self, Status> {
+    fn of(request: &Request, subresource: &'static Subresource) -> Result<Self, Status> {
+        let expected = Expected::below(subresource)?;
         match request.content {
-            Content::ApplyPatch => Ok(Self::Config(config(request, &expected)?)),
+            Content::ApplyPatch => Ok(Self::Config(config(request, &expected)?, subresource.api_version())),
             Content::JsonPatch | Content::MergePatch | Content::StrategicPatch => {
                 Ok(Self::Patch(Change::of(request)?, expected))
             }
@@ -72,11 +73,14 @@ impl Wanted {
             Self::Scale(sent) => scaled(request, manager, old, sent),
             Self::Patch(change, expected) => {
                 let scale = || request.kind().scale_of(old);
-                scaled(request, manager, old, &change.apply(request, scale, expected.node(), expected)?)
+                let patched = change.apply(request, scale, expected.node(), expected)?;
+                same_object(request, &patched.object, old)?;
+                scaled(request, manager, old, &patched)
             }
-            Self::Config(config) => {
+            Self::Config(config, version) => {
+                same_object(request, config, old)?;
                 let laid = manager.apply(Some(old), config, request.query.flag("force"));
-                let laid = laid.map_err(|error| applied::refused(&error))?;
+                let laid = laid.map_err(|error| applied::refused(&error.told_in(version)))?;
                 let mut new = old.clone();
                 // Who no longer states the number leaves none behind.
                 request.kind().set_scale(&mut new, &laid);
@@ -106,6 +110,17 @@ fn scaled(request: &Request, manager: &Manager, old: &Value, sent: &body::Sent) 
     Ok(Next { object, warnings: sent.warnings.clone() })
 }
 
+/// Whether a patch means this object. Who replaces the Scale is told as who replaces the workload.
+fn same_object(request: &Request, scale: &Value, old: &Value) -> Result<(), Status> {
+    let (said, is) = (text(scale, "metadata.uid"), text(old, "metadata.uid"));
+    if said.is_empty() || said == is {
+        return Ok(());
+    }
+    let resource = format!("{}/scale", request.kind().plural);
+    let why = format!("Precondition failed: UID in precondition: {said}, UID in object meta: {is}");
+    Err(Status::conflict(Resource { group: request.kind().group, name: &resource }, request.name(), &why))
+}
+
 fn check(scale: &Value, name: &str) -> Result<(), Status> {
     let errors = validate_scale(scale);
     if errors.is_empty() {
@@ -123,6 +138,8 @@ fn config(request: &Request, expected: &Expected) -> Result<Value, Status> {
     let kind = request.kind();
     let mut config = json!({"apiVersion": kind.api_version(), "kind": kind.kind,
         "metadata": {"name": request.name(), "namespace": request.namespace()}});
+    let uid = text(&scale, "metadata.uid");
+    replace(&mut config["metadata"], "uid", Some(uid.into()).filter(|_| !uid.is_empty()));
     if !at(&scale, "spec.replicas").is_null() {
         config["spec"] = json!({"replicas": at(&scale, "spec.replicas")});
     }

@@ -1,5 +1,6 @@
 //! A change of an object that is there, by whatever says what it should be next.
 
+use api::field::Node;
 use api::kinds::{Kind, Part};
 use api::status::{self, Status};
 use api::table::Table;
@@ -235,8 +236,16 @@ fn check_uid(request: &Request, new: &Value, is: &str) -> Result<(), Status> {
 fn check_identity(request: &Request, new: &Value, old: &Value) -> Result<(), Status> {
     check_uid(request, new, text(old, "metadata.uid"))?;
     let (said, is) = (text(new, "metadata.resourceVersion"), text(old, "metadata.resourceVersion"));
-    if !said.is_empty() && said != "0" && said != is {
-        return Err(Status::modified(request.subject(), request.name()));
+    match said {
+        "" | "0" if request.kind().strategy.unconditional_update => Ok(()),
+        "" | "0" => {
+            // In upstream's words, which are about a number here, and about a resource where all others are about a kind.
+            let root = Node::root(new);
+            let unsaid =
+                root.at("metadata.resourceVersion").invalid_unshown("0x0: must be specified for an update");
+            Err(Status::invalid(request.subject(), request.name(), &[unsaid]))
+        }
+        said if said == is => Ok(()),
+        _ => Err(Status::modified(request.subject(), request.name())),
     }
-    Ok(())
 }

@@ -30,6 +30,7 @@ mod subresources;
 mod verbs;
 mod views;
 mod watching;
+mod writes;
 
 const ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
 

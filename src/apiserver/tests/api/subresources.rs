@@ -144,7 +144,17 @@ async fn tokens_are_bound_to_what_is_there() {
         (
             json!({"spec": {"expirationSeconds": 599}}),
             422,
-            "TokenRequest.authentication.k8s.io \"till\" is invalid: spec.expirationSeconds: Invalid value: 599: may not specify a duration less than 10 minutes",
+            "TokenRequest.authentication.k8s.io \"\" is invalid: spec.expirationSeconds: Invalid value: 599: may not specify a duration less than 10 minutes",
+        ),
+        (
+            json!({"metadata": {"name": "other"}, "spec": {"expirationSeconds": 1}}),
+            422,
+            "TokenRequest.authentication.k8s.io \"till\" is invalid: metadata.name: Invalid value: \"other\": must match the service account name if specified",
+        ),
+        (
+            json!({"spec": {"attestations": {"a": ["b"]}}}),
+            422,
+            "TokenRequest.authentication.k8s.io \"\" is invalid: spec.attestations: Invalid value: {\"a\":[\"b\"]}: attestations may only be specified with a webhook bound object reference",
         ),
         (bound("Pod", "none", ""), 404, "pods \"none\" not found"),
         (
@@ -157,6 +167,9 @@ async fn tokens_are_bound_to_what_is_there() {
         let (got, answer) = api.post(TOKENS, asked).await;
         assert_eq!((got, &answer["message"]), (code, &json!(message)));
     }
+    let (code, refused) = api.post(TOKENS, json!({"metadata": {"uid": "u"}, "spec": {}})).await;
+    let start = "Operation cannot be fulfilled on TokenRequest.authentication.k8s.io \"till\": the UID in the token request (u)";
+    assert!(code == 409 && refused["message"].as_str().unwrap().starts_with(start), "{refused}");
     let missing = "/api/v1/namespaces/shop/serviceaccounts/none/token";
     assert_eq!(api.post(missing, json!({"spec": {}})).await.0, 404);
     let other = json!({"spec": {"audiences": ["vault"], "expirationSeconds": 3607}});
@@ -373,11 +386,17 @@ async fn a_scale_is_applied() {
         api.call(Method::PATCH, &path, "application/apply-patch+yaml", Some(scale)).await
     };
     let (code, refused) = apply("", json!({"replicas": 7})).await;
+    assert_eq!((code, &refused["reason"]), (409, &json!("Conflict")), "{refused}");
     assert_eq!(
-        (code, &refused["details"]["causes"][0]["field"]),
-        (409, &json!(".spec.replicas")),
-        "{refused}"
+        refused["details"]["causes"],
+        json!([{"reason": "FieldManagerConflict", "field": ".spec.replicas",
+            "message": "conflict with \"unknown\" using autoscaling/v1"}])
     );
+    let path = format!("{DEPLOYMENTS}/web/scale");
+    let other = json!({"metadata": {"uid": "another"}});
+    let (code, refused) = api.call(Method::PATCH, &path, MERGE, Some(other)).await;
+    let start = "Operation cannot be fulfilled on deployments/scale.apps \"web\": Precondition failed: UID in precondition: another";
+    assert!(code == 409 && refused["message"].as_str().unwrap().starts_with(start), "{refused}");
     let (code, refused) = apply("&force=true", json!({"replicas": "7"})).await;
     assert_eq!(code, 500);
     assert!(

@@ -74,6 +74,15 @@ pub(crate) enum Order {
     },
     /// Kill everything, forget everything, end.
     Remove,
+    /// Only to be answered: whether the shim hears at all.
+    Ping,
+}
+
+impl Order {
+    /// Whether the shim answers it by itself, at once. The others wait for a launcher, or for processes to die.
+    pub(crate) fn is_prompt(&self) -> bool {
+        !matches!(self, Self::Start { .. } | Self::Exec { .. } | Self::Remove)
+    }
 }
 
 /// Shim to agent.

@@ -2,6 +2,8 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::os::fd::OwnedFd;
+use std::path::Path;
 
 use rustix::fs::{FlockOperation, flock};
 use rustix::mount::{UnmountFlags, unmount};
@@ -42,6 +44,17 @@ fn remove_now(folder: &PodFolder) -> Result<(), Error> {
     }
 }
 
+/// Kills a shim that hears nobody; whether it is dead. Its containers live on.
+pub(super) async fn end_shim(folder: &PodFolder) -> bool {
+    let path = folder.lock();
+    let work = tokio::task::spawn_blocking(move || holder(&path).is_none_or(|shim| identity::kill(&shim)));
+    work.await.unwrap_or(false)
+}
+
+fn holder(lock: &Path) -> Option<OwnedFd> {
+    durable::read::<ProcessId>(lock).ok()?.open().ok()?
+}
+
 /// Takes the pod from a shim that hears nobody, by its end. No other one begins while we hold it, nor after its files are gone.
 fn seize(folder: &PodFolder) -> Result<Option<File>, Error> {
     let path = folder.lock();
@@ -51,9 +64,8 @@ fn seize(folder: &PodFolder) -> Result<Option<File>, Error> {
         Err(source) => return Err(Error::Remove { path, source }),
     };
     while flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
-        let holder = durable::read::<ProcessId>(&path).ok().and_then(|process| process.open().ok().flatten());
         // One that has just begun is not on record yet: there is another time.
-        if !holder.is_some_and(|shim| identity::kill(&shim)) {
+        if !holder(&path).is_some_and(|shim| identity::kill(&shim)) {
             return Err(Error::Held(folder.path().to_owned()));
         }
     }

@@ -1,18 +1,19 @@
-//! The task behind a pod's handles: one at a time it talks to the shim, and replaces it when it dies.
+//! The task behind a pod's handles: one at a time it talks to the shim, and replaces it when it dies or does not answer.
 
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use task::Backoff;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::layout::PodFolder;
 use crate::protocol::{Message, Order, Request};
 use crate::state::{Ended, PodState, Sandbox};
 
-use super::Error;
 use super::link::{Hello, Link};
+use super::{Error, cleanup};
 
 /// An order, and where its answer goes.
 pub(super) struct Command {
@@ -39,6 +40,10 @@ pub(super) struct Keeper {
 
 /// A shim that lived so long did not die of how it was started: the next one need not wait.
 const STEADY: Duration = Duration::from_secs(60);
+/// For what a shim answers at once. It waits for processes to die now and then, ten seconds at the most.
+const PROMPT: Duration = Duration::from_secs(30);
+/// For what launchers do: as long as upstream's agents give their runtimes.
+const LAUNCH: Duration = Duration::from_secs(120);
 
 /// What is under way on one connection.
 #[derive(Default)]
@@ -54,6 +59,17 @@ struct Awaited {
     answer: oneshot::Sender<Result<Vec<OwnedFd>, Error>>,
     /// What the order begins.
     exec: Option<u64>,
+    prompt: bool,
+    until: Instant,
+}
+
+/// How a conversation with a shim ends.
+enum Parting {
+    /// It was meant to go.
+    Removed,
+    Lost,
+    /// It is there and does not answer.
+    Stuck,
 }
 
 impl Keeper {
@@ -61,7 +77,8 @@ impl Keeper {
         let mut backoff = Backoff::new(Duration::from_millis(10), Duration::from_secs(30));
         loop {
             let begun = Instant::now();
-            if self.talk(&link).await {
+            let parting = self.talk(&link).await;
+            if let Parting::Removed = parting {
                 link.ended().await;
                 self.publish(|state| state.sandbox = Sandbox::Gone);
                 return;
@@ -70,10 +87,20 @@ impl Keeper {
             drop(link);
             self.publish(|state| state.sandbox = Sandbox::Recovering);
             tracing::warn!(pod = self.pod, "lost the pod's shim, looking for it or starting another one");
+            if let Parting::Stuck = parting {
+                self.end_stuck().await;
+            }
             if begun.elapsed() > STEADY {
                 backoff.reset();
             }
             link = self.replace(&mut backoff).await;
+        }
+    }
+
+    async fn end_stuck(&self) {
+        tracing::warn!(pod = self.pod, "the pod's shim does not answer and is killed; its containers run on");
+        if !cleanup::end_shim(&self.folder).await {
+            tracing::error!(pod = self.pod, "the pod's shim hangs in the kernel and cannot be killed");
         }
     }
 
@@ -87,23 +114,33 @@ impl Keeper {
                 }
                 Err(error) => tracing::error!(pod = self.pod, %error, "cannot replace the pod's shim"),
             }
+            // Whoever came meanwhile need not wait for the next attempt too.
+            while let Ok(command) = self.commands.try_recv() {
+                let _nobody_waits = command.answer.send(Err(Error::Silent(self.pod.clone())));
+            }
         }
     }
 
-    /// Until the shim is gone; whether it was meant to go.
-    async fn talk(&mut self, link: &Link) -> bool {
+    async fn talk(&mut self, link: &Link) -> Parting {
         let mut pending = Pending::default();
         loop {
-            tokio::select! {
+            let over = tokio::select! {
                 command = self.commands.recv() => match command {
-                    Some(command) => if !pending.send(link, command).await { return pending.removing },
+                    Some(command) => pending.send(link, command).await.err(),
                     // Every handle is gone: nobody is left to be told anything.
                     None => std::future::pending().await,
                 },
                 message = link.receive() => match message {
-                    Ok(Some((message, descriptors))) => self.hear(&mut pending, message, descriptors),
-                    Ok(None) | Err(_) => return pending.removing,
+                    Ok(Some((message, descriptors))) => {
+                        self.hear(&mut pending, message, descriptors);
+                        None
+                    }
+                    Ok(None) | Err(_) => Some(pending.parted()),
                 },
+                () = pending.overdue() => pending.give_up(link, &self.pod).await.err(),
+            };
+            if let Some(parting) = over {
+                return parting;
             }
         }
     }
@@ -133,10 +170,18 @@ impl Keeper {
 }
 
 impl Pending {
-    /// Whether the shim is still there.
-    async fn send(&mut self, link: &Link, command: Command) -> bool {
+    async fn send(&mut self, link: &Link, command: Command) -> Result<(), Parting> {
         let (request, descriptors) = self.expect(command);
-        link.send(&request, &descriptors).await.is_ok()
+        match timeout(PROMPT, link.send(&request, &descriptors)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(self.parted()),
+            // It has not read for so long that its socket is full.
+            Err(_) => Err(Parting::Stuck),
+        }
+    }
+
+    fn parted(&self) -> Parting {
+        if self.removing { Parting::Removed } else { Parting::Lost }
     }
 
     fn expect(&mut self, command: Command) -> (Request, Vec<OwnedFd>) {
@@ -146,9 +191,35 @@ impl Pending {
         self.removing |= matches!(order, Order::Remove);
         let exec = if let Order::Exec { exec, .. } = &order { Some(*exec) } else { None };
         self.execs.extend(exec.zip(ending));
+        let prompt = order.is_prompt();
+        let until = Instant::now() + if prompt { PROMPT } else { LAUNCH };
         // An answer that is never given is dropped with `self`, which tells whoever waits.
-        self.answers.insert(sequence, Awaited { answer, exec });
+        self.answers.insert(sequence, Awaited { answer, exec, prompt, until });
         (Request { sequence, order }, descriptors)
+    }
+
+    /// Waits until an answer is late.
+    async fn overdue(&self) {
+        match self.answers.values().map(|awaited| awaited.until).min() {
+            Some(until) => sleep_until(until).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Tells those whose answers are late. If all that is late needed a launcher, the shim is asked whether it still hears.
+    async fn give_up(&mut self, link: &Link, pod: &str) -> Result<(), Parting> {
+        let now = Instant::now();
+        let late = self.answers.iter().filter(|(_, awaited)| awaited.until <= now);
+        let late: Vec<(u64, bool)> = late.map(|(sequence, awaited)| (*sequence, awaited.prompt)).collect();
+        for (sequence, prompt) in &late {
+            let error = if *prompt { Error::Silent(pod.to_owned()) } else { Error::Late(LAUNCH) };
+            self.answered(*sequence, Err(error));
+        }
+        if late.iter().any(|(_, prompt)| *prompt) {
+            return Err(Parting::Stuck);
+        }
+        let (answer, _nobody_waits) = oneshot::channel();
+        self.send(link, Command { order: Order::Ping, descriptors: Vec::new(), answer, exec: None }).await
     }
 
     fn answered(&mut self, sequence: u64, answer: Result<Vec<OwnedFd>, Error>) {

@@ -3,6 +3,10 @@
 //! A [`Pod`] is a handle to a task of its own (the *keeper*) that talks to the pod's shim. The keeper publishes the pod's
 //! state to a watch, so whoever waits sees the latest state and nobody polls. When the shim dies the keeper starts another
 //! one; orders that were under way fail, the containers do not. Dropping every handle ends the keeper and nothing else.
+//!
+//! Every order has a limit. A shim does one thing at a time and none for long, so one that does not answer what it could
+//! answer at once was stopped or hangs: it is killed and replaced. What needs a launcher may take longer, and its failure says
+//! nothing of the shim.
 
 mod cleanup;
 mod keeper;
@@ -16,6 +20,7 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use futures_util::future::join_all;
 
@@ -64,6 +69,8 @@ pub enum Error {
     /// Whether the order was carried out is not known.
     #[error("the shim died")]
     Interrupted,
+    #[error("it was not done within {}s", .0.as_secs())]
+    Late(Duration),
     #[error("the pod was removed or its namespaces are gone")]
     Gone,
     #[error("there is no container {0}")]

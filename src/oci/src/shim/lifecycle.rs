@@ -175,7 +175,11 @@ impl Server {
 
     pub(super) fn delete(&mut self, id: &str) -> Result<(), String> {
         let container = self.containers.get(id).ok_or_else(|| unknown(id))?;
-        if container.starting || container.state.is_running() {
+        if container.starting {
+            self.give_up_start(id);
+            return Err(format!("container {id} is being started; that is given up"));
+        }
+        if container.state.is_running() {
             return Err(format!("container {id} is running"));
         }
         self.clear_cgroup(id).map_err(|error| with_causes(&error))?;
@@ -185,15 +189,25 @@ impl Server {
         Ok(())
     }
 
-    /// Ends every process of the pod. Files and mounts are the agent's to remove: it can do so without a shim too.
-    pub(super) fn remove(&mut self) -> Result<(), String> {
+    /// Its launcher's end is what tells that it has failed.
+    fn give_up_start(&self, id: &str) {
+        self.kill_launchers(|purpose| matches!(purpose, Purpose::Start { container, .. } if container == id));
+    }
+
+    fn kill_launchers(&self, which: impl Fn(&Purpose) -> bool) {
         for source in self.sources.values() {
-            if let Source::Launch(launch, _) = source
+            if let Source::Launch(launch, purpose) = source
+                && which(purpose)
                 && let Some(pid) = Pid::from_raw(launch.pid)
             {
                 let _already_gone = kill_process(pid, Signal::KILL);
             }
         }
+    }
+
+    /// Ends every process of the pod. Files and mounts are the agent's to remove: it can do so without a shim too.
+    pub(super) fn remove(&mut self) -> Result<(), String> {
+        self.kill_launchers(|_| true);
         let (killed, ended) = self.kill_all();
         for (pid, how) in ended {
             self.child_ended(pid, how);

@@ -237,6 +237,7 @@ impl Server {
                 None => Err(io::Error::other("the container has no terminal")),
             }),
             Order::Remove => self.remove(),
+            Order::Ping => Ok(()),
         };
         self.reply(client, sequence, answer, &[]);
     }

@@ -3,6 +3,7 @@
 use std::fs;
 
 use oci::{ContainerState, Error, ExecSpec, Pod, Pods, Sandbox};
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 use rustix::net::{
     AddressFamily, SocketAddrUnix, SocketFlags, SocketType, accept, bind, listen, socket_with,
 };
@@ -20,6 +21,8 @@ crate::tests![
     everything_is_killed,
     a_restart_of_the_machine,
     a_shim_that_does_not_answer,
+    a_shim_that_stops_answering,
+    a_start_that_takes_too_long,
     a_shim_of_another_time,
     a_pod_that_cannot_be_read,
 ];
@@ -202,6 +205,45 @@ async fn a_shim_that_does_not_answer(ground: &Ground) {
     let adopted = adopt(ground).await;
     tokio::time::resume();
     assert_it_can_be_removed(ground, adopted, |error| matches!(error, Error::Silent(_))).await;
+}
+
+async fn a_shim_that_stops_answering(ground: &Ground) {
+    let pod = started(ground).await;
+    let (pid, shim) = (running_pid(&pod), shim_pid(ground));
+    let mut state = pod.state();
+    signal("-STOP", shim);
+    tokio::time::pause();
+    let unanswered = pod.signal("app", libc::SIGCONT).await;
+    tokio::time::resume();
+    assert!(matches!(unanswered, Err(Error::Silent(_))), "{unanswered:?}");
+    state.wait_for(|pod| pod.sandbox == Sandbox::Ready).await.unwrap();
+    pod.signal("app", libc::SIGCONT).await.unwrap();
+    assert!(running_pid(&pod) == pid && shim_pid(ground) != shim, "the container runs on below another shim");
+    stop(ground);
+    pod.wait("app").await.unwrap();
+    assert_eq!(ground.log("app"), ["stdout F ready", "stdout F over"]);
+}
+
+/// Its launcher waits for somebody to read what it writes.
+async fn a_start_that_takes_too_long(ground: &Ground) {
+    let pod = ground.pod().await;
+    pod.create_container(&ground.shell("app", "exit 3")).await.unwrap();
+    let holder = || fs::read_to_string(ground.path().join("pods/web/lock")).unwrap();
+    let shim = holder();
+    let file = ground.path().join("pods/web/containers/app/config.json");
+    mknodat(CWD, &file, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+    tokio::time::pause();
+    let late = pod.start("app").await;
+    tokio::time::resume();
+    assert!(matches!(late, Err(Error::Late(_))), "{late:?}");
+    assert!(matches!(pod.delete("app").await, Err(Error::Refused(_))), "its launcher is on its way");
+    fs::remove_file(file).unwrap();
+    // As soon as the shim has seen the end of the first attempt.
+    while let Err(error) = pod.start("app").await {
+        assert!(matches!(error, Error::Refused(_)), "{error}");
+    }
+    assert_eq!(pod.wait("app").await.unwrap().code, 3);
+    assert_eq!(holder(), shim, "it was not to blame");
 }
 
 async fn a_shim_of_another_time(ground: &Ground) {

@@ -170,7 +170,7 @@ impl<W: Workloads> Server<W> {
             Route::Log { namespace, pod, container } if reading => {
                 let options = log::Options::parse(&query)?;
                 let log = self.workloads.log(namespace, pod, container, options.previous)?;
-                tail::answer(log, options)
+                tail::answer(request, &self.carrier, log, options).await
             }
             Route::Exec(target) => {
                 let running = self.running(&target)?;

@@ -9,36 +9,78 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use bytes::{Bytes, BytesMut};
+use http::Request;
+use hyper::body::Incoming as RequestBody;
 use rustix::fs::inotify;
+use task::Carrier;
+use tokio::io::AsyncWriteExt;
 use tokio::net::unix::pipe;
 use tokio::sync::mpsc;
 use tracing::debug;
+use transport::websocket::{self, Role};
 
 use super::body::{self, written};
 use super::log::{Options, Shown};
+use super::upgrade::{Connection, carry, refused, together};
 use super::{Answer, Container, Log, Refusal};
 
 /// How much is read at once.
 const READ: usize = 32 * 1024;
 
+/// What a WebSocket carries: the log's bytes, in messages without meaning of their own. The empty name is for those who name none.
+const MESSAGES: [&str; 2] = ["", "binary.k8s.io"];
+
 /// Starts to answer. A log that is not there is an error only now.
-pub(super) fn answer(log: Log, options: Options) -> Result<Answer, Refusal> {
-    let mut reader = Reader::open(log.path, options.tail)
+pub(super) async fn answer(
+    mut request: Request<RequestBody>,
+    carrier: &Carrier,
+    log: Log,
+    options: Options,
+) -> Result<Answer, Refusal> {
+    let reader = Reader::open(log.path, options.tail)
         .map_err(|error| Refusal::internal(format!("failed to open log file: {error}")))?;
-    let (writer, follow) = (log.writer, options.follow);
-    let mut answer = body::text(Bytes::new());
-    *answer.body_mut() = written(move |sender| async move {
-        let mut out = Out { shown: Shown::new(options), sender };
-        let told = match writer.filter(|_| follow) {
-            Some(writer) => reader.follow(&writer, &mut out).await,
-            None => reader.read_rest(&mut out).await,
-        };
-        if let Err(error) = told {
-            // Half an answer is sent; there is no place for words in it.
-            debug!(%error, "a log broke off");
+    let writer = log.writer.filter(|_| options.follow);
+    let tell = move |sender| tell(reader, writer, Out { shown: Shown::new(options), sender });
+    let upgrade = hyper::upgrade::on(&mut request);
+    if !websocket::is_requested(request.headers()) {
+        let mut answer = body::text(Bytes::new());
+        *answer.body_mut() = written(tell);
+        return Ok(answer);
+    }
+    let (response, _) = websocket::accept(request.headers(), &MESSAGES).map_err(|error| refused(&error))?;
+    carry(carrier, upgrade, |connection| in_messages(connection, tell)).await?;
+    Ok(response.map(|()| body::empty()))
+}
+
+async fn tell(mut reader: Reader, writer: Option<Container>, mut out: Out) {
+    let told = match writer {
+        Some(writer) => reader.follow(&writer, &mut out).await,
+        None => reader.read_rest(&mut out).await,
+    };
+    if let Err(error) = told {
+        // Half an answer is sent; there is no place for words in it.
+        debug!(%error, "a log broke off");
+    }
+}
+
+async fn in_messages<F: Future<Output = ()>>(
+    connection: Connection,
+    tell: impl FnOnce(mpsc::Sender<Bytes>) -> F,
+) {
+    let (mut inner, carrying) = websocket::tunnel(connection, Role::Server);
+    let (sender, mut chunks) = mpsc::channel::<Bytes>(1);
+    let pass = async move {
+        while let Some(chunk) = chunks.recv().await {
+            if inner.write_all(&chunk).await.is_err() {
+                return;
+            }
         }
-    });
-    Ok(answer)
+        let _gone = inner.shutdown().await;
+    };
+    let work = async {
+        tokio::join!(tell(sender), pass);
+    };
+    together(carrying, work).await;
 }
 
 /// Where lines go.

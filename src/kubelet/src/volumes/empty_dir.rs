@@ -10,21 +10,26 @@ use k8s_openapi::api::core::v1::EmptyDirVolumeSource;
 use super::{Cause, mounts, ownership};
 use crate::downward;
 
-const USUAL_MODE: u32 = 0o777;
+const ON_DISK_MODE: u32 = 0o777;
+/// Upstream leaves a tmpfs as the kernel makes it: there, nobody removes the files of others.
+const IN_MEMORY_MODE: u32 = 0o1777;
 
+/// `memory` is all that the pod may use: a volume in memory that asks for no limit, or a higher one, holds no more.
 pub(super) fn make(
     pod: &Path,
     name: &str,
     source: &EmptyDirVolumeSource,
     group: Option<u32>,
+    memory: Option<u64>,
 ) -> Result<PathBuf, Cause> {
-    let mode = source.mode.and_then(|mode| u32::try_from(mode).ok()).unwrap_or(USUAL_MODE);
+    let mode = source.mode.and_then(|mode| u32::try_from(mode).ok());
     match source.medium.as_deref().unwrap_or_default() {
-        "" => on_disk(&pod.join("empty").join(name), mode, group),
+        "" => on_disk(&pod.join("empty").join(name), mode.unwrap_or(ON_DISK_MODE), group),
         "Memory" => {
             let limit = source.size_limit.as_ref().map(downward::quantity).transpose()?;
             let limit = limit.and_then(|limit| u64::try_from(limit.value()).ok()).filter(|limit| *limit > 0);
-            in_memory(&pod.join("memory").join(name), limit, mode, group)
+            let limit = limit.into_iter().chain(memory).min();
+            in_memory(&pod.join("memory").join(name), limit, mode.unwrap_or(IN_MEMORY_MODE), group)
         }
         _ => Err(Cause::Unsupported("emptyDir HugePages")),
     }

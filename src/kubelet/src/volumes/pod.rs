@@ -15,6 +15,7 @@ use super::content::Content;
 use super::kind::{self, Kind};
 use super::{Cause, Error, Mounted, Sources, empty_dir, host_path};
 use crate::referenced::Held;
+use crate::resources::pod_limits;
 
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 const LAST_RETRY: Duration = Duration::from_secs(120);
@@ -45,12 +46,11 @@ impl PodVolumes {
         self.hold(pod);
         let spec = pod.spec.as_ref();
         let volumes = spec.and_then(|spec| spec.volumes.as_deref()).unwrap_or_default();
-        let fs_group = fs_group(pod);
         let mut content = self.content.lock().await;
         content.pod = pod.clone();
         let mut mounted = BTreeMap::new();
         for volume in volumes {
-            let made = self.make(&mut content, volume, fs_group).await;
+            let made = self.make(&mut content, volume, pod).await;
             let made = made.map_err(|cause| Error::SetUp { volume: volume.name.clone(), cause })?;
             mounted.insert(volume.name.clone(), made);
         }
@@ -68,18 +68,23 @@ impl PodVolumes {
         self.upkeep = Some(Upkeep { held, _task: task });
     }
 
-    async fn make(
-        &self,
-        content: &mut Content,
-        volume: &Volume,
-        fs_group: Option<u32>,
-    ) -> Result<Mounted, Cause> {
+    async fn make(&self, content: &mut Content, volume: &Volume, pod: &Pod) -> Result<Mounted, Cause> {
         let (path, read_only) = match kind::of(volume)? {
             Kind::Content => (content.write(volume).await?, true),
-            Kind::EmptyDir(source) => (empty_dir::make(&self.folder, &volume.name, source, fs_group)?, false),
+            Kind::EmptyDir(source) => {
+                let (group, memory) = (fs_group(pod), self.memory(pod));
+                (empty_dir::make(&self.folder, &volume.name, source, group, memory)?, false)
+            }
             Kind::HostPath(source) => (host_path::check(source)?, false),
         };
         Ok(Mounted { path, read_only, paths: self.folder.join("paths").join(&volume.name) })
+    }
+
+    /// What the pod may use of the node's.
+    fn memory(&self, pod: &Pod) -> Option<u64> {
+        let own = pod.spec.as_ref().and_then(|spec| pod_limits(spec).memory).filter(|limit| *limit > 0);
+        let of_node = self.sources.allocatable.get("memory").map(|amount| amount.value());
+        own.into_iter().chain(of_node).min().and_then(|limit| u64::try_from(limit).ok())
     }
 }
 

@@ -306,8 +306,8 @@ async fn empty_dirs_outlive_the_node_agent_and_keep_their_limit() {
     );
     let node = Node::new(&pod);
     let mounted = node.prepare(&pod).await;
-    for volume in ["disk", "mem"] {
-        assert_eq!(mode(&mounted[volume], ""), 0o777, "{volume}");
+    for (volume, usual) in [("disk", 0o777), ("mem", 0o1777)] {
+        assert_eq!(mode(&mounted[volume], ""), usual, "{volume}");
         fs::write(mounted[volume].path().join("kept"), "x").unwrap();
     }
     let (referenced, held) = Referenced::holding(Vec::new(), Vec::new(), &pod);
@@ -315,8 +315,25 @@ async fn empty_dirs_outlive_the_node_agent_and_keep_their_limit() {
     assert_eq!(second.prepare(&pod).await.unwrap(), mounted);
     drop(held);
     assert_eq!(read(&mounted["disk"], "kept") + &read(&mounted["mem"], "kept"), "xx");
-    let full = fs::write(mounted["mem"].path().join("large"), vec![0; 2 << 20]).unwrap_err();
+    assert_holds_no_more_than_a_megabyte(&mounted["mem"]);
+    node.remove();
+}
+
+fn assert_holds_no_more_than_a_megabyte(volume: &Mounted) {
+    let full = fs::write(volume.path().join("large"), vec![0; 2 << 20]).unwrap_err();
     assert_eq!(full.kind(), std::io::ErrorKind::StorageFull);
+}
+
+#[tokio::test]
+async fn what_a_pod_may_use_bounds_its_volumes_in_memory() {
+    let pod = pod(r#"{"containers":[{"name":"a","resources":{"limits":{"memory":"1Mi"}}}],"volumes":[
+        {"name":"all","emptyDir":{"medium":"Memory"}},
+        {"name":"more","emptyDir":{"medium":"Memory","sizeLimit":"1Gi"}}]}"#);
+    let node = Node::new(&pod);
+    let mounted = node.prepare(&pod).await;
+    for volume in ["all", "more"] {
+        assert_holds_no_more_than_a_megabyte(&mounted[volume]);
+    }
     node.remove();
 }
 

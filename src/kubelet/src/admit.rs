@@ -10,6 +10,7 @@ use k8s_openapi::api::core::v1::{Node, NodeSelectorRequirement, NodeSelectorTerm
 use crate::app_armor;
 use crate::downward::Amounts;
 use crate::host_ports;
+use crate::resize::Delay;
 use crate::resources::{Requests, requests_of_pod};
 use crate::sandbox;
 use crate::status::Verdict;
@@ -61,7 +62,28 @@ impl Room<'_> {
         None
     }
 
+    /// What keeps a pod that runs here from being given more.
+    pub(crate) fn refuses_to_grow(&self, spec: &PodSpec) -> Option<Delay> {
+        let empty = Room { others: &[], ..*self };
+        if let Some((name, asked, _, capacity)) = empty.short_of(spec) {
+            let message =
+                format!("Node didn't have enough capacity: {name}, requested: {asked}, capacity: {capacity}");
+            return Some(Delay::Infeasible(message));
+        }
+        self.is_full(spec).map(|(_, message)| Delay::Deferred(message))
+    }
+
     fn is_full(&self, spec: &PodSpec) -> Option<(String, String)> {
+        self.short_of(spec).map(|(name, asked, used, capacity)| {
+            let message = format!(
+                "Node didn't have enough resource: {name}, requested: {asked}, used: {used}, capacity: {capacity}"
+            );
+            (format!("OutOf{name}"), message)
+        })
+    }
+
+    /// The first resource of which there is not enough: its name, and what is asked for, used and there.
+    fn short_of(&self, spec: &PodSpec) -> Option<(&'static str, i64, i64, i64)> {
         let asked = requests_of_pod(spec);
         let used: Vec<Requests> = self.others.iter().map(|other| requests_of_pod(other)).collect();
         let has = |name: &str| {
@@ -71,7 +93,7 @@ impl Room<'_> {
         };
         let sum = |of: fn(&Requests) -> i64| used.iter().map(of).fold(0_i64, i64::saturating_add);
         let pods = i64::try_from(self.others.len()).unwrap_or(i64::MAX);
-        let all: [(&str, i64, i64, i64); 4] = [
+        let all: [(&'static str, i64, i64, i64); 4] = [
             ("pods", 1, pods, self.max_pods.into()),
             ("cpu", asked.cpu, sum(|used| used.cpu), has("cpu")),
             ("memory", asked.memory, sum(|used| used.memory), has("memory")),
@@ -82,15 +104,10 @@ impl Room<'_> {
                 has("ephemeral-storage"),
             ),
         ];
-        let short = |(_, asked, used, capacity): &&(&str, i64, i64, i64)| {
+        let short = |(_, asked, used, capacity): &(&str, i64, i64, i64)| {
             *asked > 0 && *asked > capacity.saturating_sub(*used)
         };
-        all.iter().find(short).map(|(name, asked, used, capacity)| {
-            let message = format!(
-                "Node didn't have enough resource: {name}, requested: {asked}, used: {used}, capacity: {capacity}"
-            );
-            (format!("OutOf{name}"), message)
-        })
+        all.into_iter().find(short)
     }
 
     /// Whether the node has the labels that the pod asks for.
@@ -155,6 +172,20 @@ mod tests {
         let expected = "Node didn't have enough resource: cpu, requested: 501, used: 1500, capacity: 2000";
         assert_eq!((reason.as_str(), message.as_str()), ("OutOfcpu", expected));
         assert_eq!(verdict(spec("0"), &[&spec("0"), &spec("0")]).unwrap().0, "OutOfpods");
+    }
+
+    #[test]
+    fn what_could_never_fit_is_told_from_what_does_not_fit_now() {
+        let allocatable = [("cpu".to_owned(), Quantity::whole(2))].into();
+        let other = spec("1500m");
+        let others = [&other];
+        let room =
+            Room { node_name: "n", node: None, allocatable: &allocatable, max_pods: 2, others: &others };
+        assert_eq!(room.refuses_to_grow(&spec("500m")), None);
+        let now = "Node didn't have enough resource: cpu, requested: 1000, used: 1500, capacity: 2000";
+        assert_eq!(room.refuses_to_grow(&spec("1")), Some(Delay::Deferred(now.to_owned())));
+        let ever = "Node didn't have enough capacity: cpu, requested: 3000, capacity: 2000";
+        assert_eq!(room.refuses_to_grow(&spec("3")), Some(Delay::Infeasible(ever.to_owned())));
     }
 
     #[test]

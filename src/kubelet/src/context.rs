@@ -37,6 +37,8 @@ pub(crate) struct Context {
     pub(crate) allocatable: Amounts,
     /// The machine was started, and no server has answered yet.
     pub(crate) alone: AtomicBool,
+    /// Told when pods have gone or have become smaller: others may grow.
+    pub(crate) room: watch::Sender<()>,
     /// The node's object may have more to say: an image came.
     pub(crate) node_changed: Notify,
 }

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use crate::sandbox::Ready;
 use crate::signal;
-use crate::web::{self, Request};
+use crate::web::{self, Asker, Request};
 
 /// A running container.
 #[derive(Debug, Clone, Copy)]
@@ -40,15 +40,9 @@ pub(crate) async fn run(target: &Target<'_>, handler: &LifecycleHandler) -> Resu
         };
     }
     if let Some(get) = &handler.http_get {
-        let request = Request::new(target, get)?;
-        return web::get(&request, PATIENCE).await.and_then(|answer| {
-            let failed = answer.code >= 400;
-            if failed {
-                Err(format!("HTTP lifecycle hook failed with statuscode: {}", answer.code))
-            } else {
-                Ok(())
-            }
-        });
+        let request = Request::new(target, get, Asker::Hook)?;
+        // As upstream: it has been told, whatever it says to that.
+        return web::get(&request, PATIENCE).await.map(drop);
     }
     if let Some(sleep) = &handler.sleep {
         tokio::time::sleep(Duration::from_secs(u64::try_from(sleep.seconds).unwrap_or(0))).await;

@@ -97,6 +97,7 @@ impl Kubelet {
             memory: machine.memory,
             allocatable,
             alone: AtomicBool::new(false),
+            room: watch::Sender::new(()),
             node_changed: Notify::new(),
         };
         Ok(Self { context: Arc::new(context), machine })

@@ -32,6 +32,7 @@ mod node;
 mod probe;
 mod record;
 pub mod referenced;
+mod resize;
 mod resources;
 mod sandbox;
 mod saved;

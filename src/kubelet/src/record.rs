@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::ContainerUser;
+use k8s_openapi::api::core::v1::{Container, ContainerUser, ResourceRequirements};
 use k8s_openapi::jiff::Timestamp;
 use tokio::time::Instant;
 
@@ -70,6 +70,8 @@ pub(crate) enum Cause {
     Startup,
     /// Its image was changed in the pod's spec.
     Changed,
+    /// It asked for other amounts, and to be started anew for that.
+    Resized,
     PostStart,
 }
 
@@ -80,6 +82,8 @@ pub(crate) struct Ended {
     pub(crate) signal: Option<i32>,
     pub(crate) reason: String,
     pub(crate) message: String,
+    /// We stopped it for that.
+    pub(crate) cause: Option<Cause>,
     pub(crate) started: Option<Timestamp>,
     pub(crate) finished: Timestamp,
     /// When we learnt of it, on a clock that nobody sets.
@@ -108,6 +112,8 @@ pub(crate) struct Used {
     pub(crate) image_id: String,
     pub(crate) user: Option<ContainerUser>,
     pub(crate) stop_signal: Option<String>,
+    /// The amounts that its control group was given.
+    pub(crate) resources: Option<ResourceRequirements>,
 }
 
 impl Record {
@@ -146,6 +152,17 @@ impl Record {
 
     pub(crate) fn next_attempt(&self) -> u32 {
         self.attempt.map_or(0, |attempt| attempt.saturating_add(1))
+    }
+
+    /// Made of another image than the container has now.
+    pub(crate) fn is_of_another_image(&self, container: &Container) -> bool {
+        self.used.as_ref().is_some_and(|used| Some(&used.image) != container.image.as_ref())
+    }
+
+    /// Whatever failed before: it need not wait for its next start.
+    pub(crate) fn forgive(&mut self) {
+        self.retry = None;
+        (self.crash, self.pull) = (Backoff::default(), Backoff::default());
     }
 
     pub(crate) fn end(&mut self, end: Ended) {

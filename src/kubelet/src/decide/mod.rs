@@ -21,7 +21,7 @@ use tokio::time::Instant;
 use crate::member::{Kind, Member, members};
 use crate::record::{Cause, Record, Records};
 
-pub(crate) use restart::restarts;
+pub(crate) use restart::{restarts, restarts_after};
 
 /// Failures are told as they are for so long, then as what is being waited for.
 const ANNOUNCE: Duration = Duration::from_secs(1);
@@ -89,7 +89,7 @@ pub(crate) fn decide(view: &View<'_>) -> Plan {
 fn is_done(view: &View<'_>) -> bool {
     let over = |member: &Member<'_>| {
         let ended = view.record(member).and_then(Record::ended);
-        ended.is_some_and(|end| !restarts(view.spec, member, end.code))
+        ended.is_some_and(|end| !restarts(view.spec, member, end))
     };
     let mut mains = view.members(Kind::Main).peekable();
     if mains.peek().is_some() && mains.all(|member| over(&member)) {
@@ -178,7 +178,7 @@ impl View<'_> {
             plan.actions.push(Action::Start(member.name().to_owned()));
             return;
         };
-        if !restarts(self.spec, member, end.code) {
+        if !restarts(self.spec, member, end) {
             return;
         }
         match record.crash.after(end.seen) {

@@ -3,6 +3,7 @@
 use k8s_openapi::api::core::v1::{Container, ContainerRestartRule, PodSpec};
 
 use crate::member::{Kind, Member};
+use crate::record::{Cause, Ended};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Policy {
@@ -11,8 +12,12 @@ enum Policy {
     Never,
 }
 
-/// Whether the end with `code` is followed by another start, back-off aside.
-pub(crate) fn restarts(spec: &PodSpec, member: &Member<'_>, code: i32) -> bool {
+/// Whether this end is followed by another start, back-off aside.
+pub(crate) fn restarts(spec: &PodSpec, member: &Member<'_>, end: &Ended) -> bool {
+    let code = end.code;
+    if let Some(again) = end.cause.and_then(|cause| restarts_after(spec, member, cause)) {
+        return again;
+    }
     match member.kind {
         Kind::Sidecar => true,
         Kind::Ephemeral => false,
@@ -23,6 +28,18 @@ pub(crate) fn restarts(spec: &PodSpec, member: &Member<'_>, code: i32) -> bool {
             Policy::Never => false,
         },
         Kind::Init => code != 0 && policy(spec, &member.container) != Policy::Never,
+    }
+}
+
+/// Whether a container that we stopped starts again, where that depends on the cause and not on how it took it: it is not to
+/// blame for another image, and one that fails its probes has failed even if it ends well.
+pub(crate) fn restarts_after(spec: &PodSpec, member: &Member<'_>, cause: Cause) -> Option<bool> {
+    match cause {
+        Cause::Changed | Cause::Resized => Some(true),
+        Cause::Liveness | Cause::Startup => {
+            Some(member.kind == Kind::Sidecar || policy(spec, &member.container) != Policy::Never)
+        }
+        Cause::PostStart => None,
     }
 }
 

@@ -39,6 +39,7 @@ fn ended(code: i32, seen: Instant) -> Record {
         signal: None,
         reason: String::new(),
         message: String::new(),
+        cause: None,
         started: None,
         finished: Timestamp::UNIX_EPOCH,
         seen,
@@ -169,6 +170,19 @@ fn the_condemned_are_stopped_once() {
     let stop = [Action::Stop("web".into(), Some(Cause::Liveness))];
     assert_eq!(plan(&spec, &[("web", record.clone())], false).actions, stop);
     assert_eq!(plan(&spec, &[("web", busy(Busy::Stopping, record))], false).actions, []);
+}
+
+#[test]
+fn who_was_stopped_for_a_reason_starts_again_however_it_ended() {
+    let after = |policy: &str, cause: Cause| {
+        let mut record = ended(0, Instant::now());
+        record.ends[0].as_mut().unwrap().cause = Some(cause);
+        plan(&spec(policy, vec![], &["web"]), &[("web", record)], false).actions == start(&["web"])
+    };
+    assert!(after("OnFailure", Cause::Liveness) && after("OnFailure", Cause::Startup));
+    assert!(!after("Never", Cause::Liveness), "it is not the container that was changed");
+    assert!(after("Never", Cause::Changed) && after("OnFailure", Cause::Resized));
+    assert!(!after("OnFailure", Cause::PostStart), "it is as with every other end");
 }
 
 #[test]

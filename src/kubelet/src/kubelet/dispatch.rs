@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 
 use crate::admit::{Room, admit};
 use crate::context::Context;
+use crate::resize;
 use crate::resources::{Qos, class_cgroup, requests_of_pod, shares};
 use crate::status::{Verdict, is_terminal};
 use crate::worker::{Wanted, Worker};
@@ -108,11 +109,9 @@ impl Dispatch {
 
     fn admit(&self, pod: &Pod) -> Option<Verdict> {
         let taken: Vec<_> = self.workers.values().map(|worker| worker.borrow().clone()).collect();
-        let others: Vec<&PodSpec> = taken
-            .iter()
-            .filter(|wanted| takes_room(wanted))
-            .filter_map(|wanted| wanted.pod.spec.as_ref())
-            .collect();
+        let others = taken.iter().filter(|wanted| takes_room(wanted));
+        let others: Vec<PodSpec> = others.filter_map(|wanted| resize::as_allocated(&wanted.pod)).collect();
+        let others: Vec<&PodSpec> = others.iter().collect();
         let name = &self.context.config.node_name;
         let node = self.context.caches.of::<Node>().get(&Key::new("", name));
         let room = Room {
@@ -141,6 +140,7 @@ impl Dispatch {
     /// What the worker did not see any more is another one's work.
     fn retire(&mut self, uid: &str, seen: Option<&str>) {
         let Some(worker) = self.workers.remove(uid) else { return };
+        self.context.room.send_replace(());
         let wanted = worker.borrow().clone();
         if wanted.gone {
             return;

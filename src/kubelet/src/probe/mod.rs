@@ -1,7 +1,8 @@
 //! Probes: whether a container has started, lives, and is ready.
 //!
 //! One task for each probe of a running container. It tells its worker when its verdict turns; what fails for good (liveness,
-//! startup) is told once, as the container is stopped then. Liveness and readiness wait for the startup probe.
+//! startup) is told once, as the container is stopped then. Liveness and readiness wait for the startup probe. While a
+//! container ends only its readiness is still of interest: whoever sends it requests must learn that it takes no more.
 
 mod check;
 mod grpc;
@@ -13,7 +14,7 @@ use std::time::Duration;
 use client::Severity;
 use k8s_openapi::api::core::v1::{Pod, Probe};
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
 
 use crate::context::Context;
@@ -80,13 +81,15 @@ pub(crate) struct Subject {
 pub(crate) struct Probes {
     attempt: u32,
     started: watch::Sender<bool>,
+    /// All but readiness.
+    vital: Vec<AbortHandle>,
     _tasks: JoinSet<()>,
 }
 
 impl Probes {
     pub(crate) fn start(subject: &Subject, news: &mpsc::Sender<Probed>) -> Self {
         let started = watch::Sender::new(subject.started);
-        let mut tasks = JoinSet::new();
+        let (mut tasks, mut vital) = (JoinSet::new(), Vec::new());
         let spec = subject.pod.spec.as_ref();
         if let Some(member) = spec.and_then(|spec| member(spec, &subject.name)) {
             for kind in [Kind::Startup, Kind::Liveness, Kind::Readiness] {
@@ -99,15 +102,21 @@ impl Probes {
                         started: started.subscribe(),
                         news: news.clone(),
                     };
-                    tasks.spawn(prober.run());
+                    let task = tasks.spawn(prober.run());
+                    vital.extend(Some(task).filter(|_| kind != Kind::Readiness));
                 }
             }
         }
-        Self { attempt: subject.attempt, started, _tasks: tasks }
+        Self { attempt: subject.attempt, started, vital, _tasks: tasks }
     }
 
     pub(crate) fn are_of(&self, attempt: u32) -> bool {
         self.attempt == attempt
+    }
+
+    /// The container is being stopped.
+    pub(crate) fn is_ending(&self) {
+        self.vital.iter().for_each(AbortHandle::abort);
     }
 
     /// The container has started: the others begin.
@@ -173,19 +182,19 @@ impl Prober {
                 break;
             }
         }
-        let (good, message) = match outcome {
+        let kind = self.kind.name();
+        let (good, reason, message) = match outcome {
             Outcome::Good => return Some(true),
-            Outcome::Bad(output) => (Some(false), format!("{} probe failed: {output}", self.kind.name())),
+            Outcome::Doubtful(output) => {
+                (Some(true), "ProbeWarning", format!("{kind} probe warning: {output}"))
+            }
+            Outcome::Bad(output) => (Some(false), "Unhealthy", format!("{kind} probe failed: {output}")),
             Outcome::Unknown(error) => {
-                (None, format!("{} probe errored and resulted in unknown state: {error}", self.kind.name()))
+                (None, "Unhealthy", format!("{kind} probe errored and resulted in unknown state: {error}"))
             }
         };
-        self.subject.context.events(&self.subject.pod).member(
-            &member,
-            Severity::Warning,
-            "Unhealthy",
-            message,
-        );
+        let events = self.subject.context.events(&self.subject.pod);
+        events.member(&member, Severity::Warning, reason, message);
         good
     }
 

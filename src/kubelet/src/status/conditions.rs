@@ -4,6 +4,7 @@ use k8s_openapi::api::core::v1::{ContainerStatus, PodCondition, PodStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::member::{Kind, members};
+use crate::resize::Delay;
 
 use super::Portrait;
 use super::phase::{self, ended, is_running, status_of};
@@ -58,12 +59,25 @@ pub(super) fn conditions(
         ("Initialized", initialized(portrait, phase, init, main)),
         ("Ready", ready),
         ("ContainersReady", containers_ready(portrait, phase, init, main)),
+        // First said by the scheduler, if there was one; which generation of the pod that is true of is for us to say.
+        ("PodScheduled", Says::yes()),
     ];
-    // Set by the scheduler, if there was one.
-    if find(portrait.pod.status.as_ref(), "PodScheduled").is_none() {
-        all.push(("PodScheduled", Says::yes()));
-    }
+    all.extend(portrait.delay.map(delayed));
     all.into_iter().map(|(type_, says)| portrait.condition(type_, says)).collect()
+}
+
+/// The conditions that are there only while they hold.
+pub(super) const PASSING: [&str; 2] = [PENDING, IN_PROGRESS];
+const PENDING: &str = "PodResizePending";
+const IN_PROGRESS: &str = "PodResizeInProgress";
+
+fn delayed(delay: &Delay) -> (&'static str, Says) {
+    let (type_, reason, message) = match delay {
+        Delay::Infeasible(message) => (PENDING, "Infeasible", message),
+        Delay::Deferred(message) => (PENDING, "Deferred", message),
+        Delay::Failed(message) => (IN_PROGRESS, "Error", message),
+    };
+    (type_, Says { holds: true, reason: Some(reason), message: Some(message.clone()) })
 }
 
 impl Portrait<'_> {

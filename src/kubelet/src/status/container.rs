@@ -6,6 +6,7 @@ use k8s_openapi::api::core::v1::{
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
+use crate::decide::restarts_after;
 use crate::member::{Kind, Member, members};
 use crate::record::{self, Busy, Ended, Place, Record};
 
@@ -27,6 +28,7 @@ impl Portrait<'_> {
         let record = self.records.get(member.name()).unwrap_or(&fresh);
         let (state, last_state) = self.states(member, record);
         let running = record.running();
+        let running_now = running.is_some();
         // What it does right after its start belongs to starting.
         let running = running.filter(|_| record.busy != Some(Busy::Hooking));
         let started = running.is_some_and(|running| running.started);
@@ -38,6 +40,11 @@ impl Portrait<'_> {
         let container = &*member.container;
         let image = container.image.clone().unwrap_or_default();
         let used = record.used.as_ref();
+        // One that runs has what it was given, not what it asks for.
+        let has = match used.filter(|_| running_now) {
+            Some(used) => used.resources.as_ref(),
+            None => container.resources.as_ref(),
+        };
         ContainerStatus {
             name: member.name().to_owned(),
             image: used.map_or(image, |used| used.image.clone()),
@@ -48,8 +55,8 @@ impl Portrait<'_> {
             last_state,
             ready,
             started: (member.kind != Kind::Ephemeral).then_some(started),
-            allocated_resources: container.resources.as_ref().and_then(|all| all.requests.clone()),
-            resources: (member.kind != Kind::Ephemeral).then(|| resources(container)),
+            allocated_resources: has.and_then(|all| all.requests.clone()),
+            resources: (member.kind != Kind::Ephemeral).then(|| resources(has)),
             user: used.and_then(|used| used.user.clone()),
             volume_mounts: super::some(mounts(container)),
             ..ContainerStatus::default()
@@ -71,7 +78,10 @@ impl Portrait<'_> {
             let message = Some(waiting.message.clone()).filter(|message| !message.is_empty());
             return (waits(waiting.reason, message), terminated(latest));
         }
-        match terminated(latest).filter(|_| record.ended().is_some()) {
+        // Who was stopped to be started anew has not come to its end: the API lets nobody return from there.
+        let again = latest.as_ref().and_then(|end| restarts_after(self.spec, member, end.cause?));
+        let to_start = again == Some(true) && !self.finished;
+        match terminated(latest).filter(|_| record.ended().is_some() && !to_start) {
             Some(state) => (state, terminated(earlier)),
             None => (waits(self.usual_wait(member), None), terminated(latest)),
         }
@@ -113,9 +123,8 @@ fn waits(reason: &str, message: Option<String>) -> ContainerState {
     ContainerState { waiting: Some(waiting), ..ContainerState::default() }
 }
 
-fn resources(container: &Container) -> ResourceRequirements {
-    let given = container.resources.clone().unwrap_or_default();
-    ResourceRequirements { claims: None, ..given }
+fn resources(given: Option<&ResourceRequirements>) -> ResourceRequirements {
+    ResourceRequirements { claims: None, ..given.cloned().unwrap_or_default() }
 }
 
 fn mounts(container: &Container) -> Vec<VolumeMountStatus> {

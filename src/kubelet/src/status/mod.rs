@@ -18,6 +18,7 @@ use k8s_openapi::jiff::Timestamp;
 
 use crate::member::Kind;
 use crate::record::Records;
+use crate::resize::Delay;
 use crate::resources::Qos;
 
 pub(crate) use patch::{StatusText, text};
@@ -42,6 +43,8 @@ pub(crate) struct Portrait<'a> {
     pub(crate) verdict: Option<&'a Verdict>,
     /// Nothing of it runs and nothing will.
     pub(crate) finished: bool,
+    /// Why its containers have not the amounts they ask for.
+    pub(crate) delay: Option<&'a Delay>,
     /// The status before this one.
     pub(crate) before: Option<&'a PodStatus>,
     pub(crate) now: Timestamp,

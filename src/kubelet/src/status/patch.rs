@@ -7,6 +7,8 @@ use api::codec::{Error, Typed};
 use k8s_openapi::api::core::v1::{Pod, PodStatus};
 use serde_json::{Map, Value, json};
 
+use super::conditions::PASSING;
+
 /// A status as it is sent: times have whole seconds, absent fields are absent. What is told is compared in this form.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct StatusText(Map<String, Value>);
@@ -75,7 +77,7 @@ fn replaced(name: &str, new: Option<&Value>) -> Value {
     }
 }
 
-/// The conditions that are new or changed, with a null for each field that is gone.
+/// The conditions that are new or changed, with a null for each field that is gone, and those of ours that hold no more.
 fn conditions(old: Option<&Value>, new: &Value) -> Vec<Value> {
     let all = |list: Option<&Value>| list.and_then(Value::as_array).cloned().unwrap_or_default();
     let old = all(old);
@@ -92,5 +94,8 @@ fn conditions(old: Option<&Value>, new: &Value) -> Vec<Value> {
         }
         changed.push(condition);
     }
+    let has = |list: &[Value], type_: &str| list.iter().any(|condition| condition["type"] == *type_);
+    let gone = PASSING.into_iter().filter(|type_| has(&old, type_) && !has(&all(Some(new)), type_));
+    changed.extend(gone.map(|type_| json!({"type": type_, "$patch": "delete"})));
     changed
 }

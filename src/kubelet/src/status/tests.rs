@@ -1,11 +1,14 @@
 //! Pods in words and what is told of them.
 
-use k8s_openapi::api::core::v1::{Container, ContainerStatus, PodCondition, PodReadinessGate};
+use k8s_openapi::api::core::v1::{
+    Container, ContainerStatus, PodCondition, PodReadinessGate, ResourceRequirements,
+};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use tokio::time::Instant;
 
 use super::*;
-use crate::record::{Busy, Ended, Place, Record, Running, Waiting};
+use crate::record::{Busy, Ended, Place, Record, Running, Used, Waiting};
 
 fn container(name: &str) -> Container {
     Container { name: name.into(), image: Some("app".into()), ..Container::default() }
@@ -29,6 +32,7 @@ fn ended(code: i32) -> Record {
         signal: None,
         reason: if code == 0 { "Completed" } else { "Error" }.into(),
         message: String::new(),
+        cause: None,
         started: None,
         finished: Timestamp::UNIX_EPOCH,
         seen: Instant::now(),
@@ -41,6 +45,7 @@ struct Story {
     records: Records,
     finished: bool,
     verdict: Option<Verdict>,
+    delay: Option<Delay>,
 }
 
 impl Story {
@@ -48,7 +53,7 @@ impl Story {
         let metadata = ObjectMeta { uid: Some("u".into()), generation: Some(3), ..ObjectMeta::default() };
         let pod = Pod { metadata, spec: Some(spec), ..Pod::default() };
         let records = records.iter().map(|(name, record)| ((*name).to_owned(), record.clone())).collect();
-        Self { pod, records, finished: false, verdict: None }
+        Self { pod, records, finished: false, verdict: None, delay: None }
     }
 
     fn finished(self) -> Self {
@@ -66,6 +71,7 @@ impl Story {
             start_time: Timestamp::UNIX_EPOCH,
             verdict: self.verdict.as_ref(),
             finished: self.finished,
+            delay: self.delay.as_ref(),
             before: self.pod.status.as_ref(),
             now: Timestamp::from_second(100).unwrap(),
         })
@@ -187,6 +193,39 @@ fn a_verdict_is_told_when_nothing_runs_any_more() {
         ("Failed", Some("DeadlineExceeded"))
     );
     assert_eq!(condition(&story.status(), "Ready"), ("False".into(), Some("PodFailed".into()), None));
+}
+
+#[test]
+fn a_change_that_waits_is_told_with_what_there_is() {
+    let resources = |cpu: &str| {
+        let list = Some([("cpu".to_owned(), Quantity(cpu.to_owned()))].into());
+        Some(ResourceRequirements { requests: list, ..ResourceRequirements::default() })
+    };
+    let mut asks = spec(&[], &["a"]);
+    asks.containers[0].resources = resources("2");
+    let used = Used {
+        image: "app".into(),
+        image_id: String::new(),
+        user: None,
+        stop_signal: None,
+        resources: resources("1"),
+    };
+    let mut story = Story::new(asks, &[("a", Record { used: Some(used), ..running(true) })]);
+    story.delay = Some(Delay::Deferred("no room".into()));
+    let told = story.status();
+    let expected = ("True".to_owned(), Some("Deferred".to_owned()), Some("no room".to_owned()));
+    assert_eq!(condition(&told, "PodResizePending"), expected);
+    let main = main_of(&told);
+    assert_eq!(main.resources, resources("1"));
+    assert_eq!(main.allocated_resources, resources("1").unwrap().requests);
+    let waiting = text(&told).unwrap();
+    story.delay = Some(Delay::Failed("busy".into()));
+    let expected = ("True".to_owned(), Some("Error".to_owned()), Some("busy".to_owned()));
+    assert_eq!(condition(&story.status(), "PodResizeInProgress"), expected);
+    story.delay = None;
+    let patch = text(&story.status()).unwrap().patch("u", &waiting).unwrap();
+    let gone = serde_json::json!([{"type": "PodResizePending", "$patch": "delete"}]);
+    assert_eq!(patch["status"]["conditions"], gone);
 }
 
 #[test]

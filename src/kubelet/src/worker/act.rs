@@ -36,7 +36,7 @@ impl Worker {
         for member in members(spec) {
             let Some(record) = self.records.get_mut(member.name()) else { continue };
             let Some(end) = record.ended() else { continue };
-            let over = member.kind == Kind::Main && !restarts(spec, &member, end.code);
+            let over = member.kind == Kind::Main && !restarts(spec, &member, end);
             record.place = if over { Place::Past } else { Place::Fresh };
         }
     }
@@ -55,7 +55,7 @@ impl Worker {
         }
         let start = Start {
             context: Arc::clone(&self.context),
-            pod: Arc::clone(&self.pod),
+            pod: self.granted(),
             name: name.clone(),
             attempt,
             sandbox: sandbox.clone(),
@@ -92,7 +92,9 @@ impl Worker {
         let grace = self.grace_of(container.as_deref(), cause);
         let Some(record) = self.records.get_mut(&name) else { return };
         record.busy = Some(Busy::Stopping);
-        self.probes.remove(&name);
+        if let Some(probes) = self.probes.get(&name) {
+            probes.is_ending();
+        }
         let own_signal = container.and_then(|container| container.lifecycle.clone()?.stop_signal);
         let image_signal = record.used.as_ref().and_then(|used| {
             used.stop_signal

@@ -48,6 +48,7 @@ impl Worker {
         let ips = ips(self.pod.status.as_ref());
         self.home.adopt(Ready { pod: sandbox, ips, volumes: Arc::default() });
         self.note_latest();
+        self.condemn_changed();
     }
 
     /// What the pod's status says of its containers.
@@ -97,6 +98,7 @@ fn lose(record: &mut Record) {
         signal: None,
         reason: "Unknown".to_owned(),
         message: String::new(),
+        cause: None,
         started: Some(running.since),
         finished: Timestamp::now(),
         seen: Instant::now(),
@@ -134,6 +136,7 @@ fn recalled(status: &ContainerStatus) -> Record {
         image_id: status.image_id.clone(),
         user: status.user.clone(),
         stop_signal: None,
+        resources: status.resources.clone(),
     });
     Record { place, attempt, ends, used, ..Record::default() }
 }
@@ -150,6 +153,7 @@ fn recall_end(end: &ContainerStateTerminated) -> Ended {
         signal: end.signal,
         reason: end.reason.clone().unwrap_or_default(),
         message: end.message.clone().unwrap_or_default(),
+        cause: None,
         started: end.started_at.as_ref().map(|time| time.0),
         finished: end.finished_at.as_ref().map_or(Timestamp::UNIX_EPOCH, |time| time.0),
         seen: Instant::now(),

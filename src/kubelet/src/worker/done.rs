@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use k8s_openapi::api::core::v1::ResourceRequirements;
 use k8s_openapi::jiff::Timestamp;
 use tokio::time::Instant;
 
@@ -23,6 +24,8 @@ pub(super) enum Done {
     /// Whether the container may go on.
     Hooked(String, bool),
     Stopped(String),
+    /// The containers with the amounts they were to have.
+    Resized(Vec<(String, Option<ResourceRequirements>)>, Result<(), String>),
     Unmounted,
     Saved(Mark, Result<(), saved::Error>),
     Cleared(bool),
@@ -48,6 +51,7 @@ impl Worker {
                     record.busy = None;
                 }
             }
+            Done::Resized(containers, changed) => self.resized(containers, changed),
             Done::Unmounted => {}
             Done::Saved(mark, written) => self.saved(mark, written),
             Done::Cleared(done) => self.cleared(done, Stage::Cleared),
@@ -133,6 +137,7 @@ fn not_started(attempt: u32, message: &str) -> Ended {
         signal: None,
         reason: "StartError".to_owned(),
         message: message.to_owned(),
+        cause: None,
         started: Some(Timestamp::UNIX_EPOCH),
         finished: Timestamp::now(),
         seen: Instant::now(),

@@ -17,6 +17,7 @@ mod home;
 mod keep;
 mod observe;
 mod probe;
+mod resize;
 mod start;
 mod stop;
 mod tell;
@@ -35,7 +36,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
 use crate::context::Context;
-use crate::decide::{View, decide};
+use crate::decide::{self, View, decide};
 use crate::probe::{Probed, Probes};
 use crate::record::Records;
 use crate::status::{self, Verdict};
@@ -43,6 +44,7 @@ use crate::status::{self, Verdict};
 use self::done::Done;
 use self::home::Home;
 use self::keep::Kept;
+use self::resize::Resizing;
 use self::tell::Telling;
 
 /// What the API says of a pod.
@@ -99,6 +101,7 @@ pub(crate) struct Worker {
     jobs: JoinSet<Done>,
     telling: Telling,
     kept: Kept,
+    resizing: Resizing,
 }
 
 /// Verdicts of probes that may wait: a prober waits when there are more.
@@ -113,6 +116,7 @@ impl Worker {
         let told = told.unwrap_or_default();
         let began = before.as_ref().and_then(|status| status.start_time.as_ref());
         let start_time = began.map_or_else(Timestamp::now, |time| time.0);
+        let resizing = Resizing::new(context.room.subscribe());
         Self {
             context,
             wanted,
@@ -135,6 +139,7 @@ impl Worker {
             jobs: JoinSet::new(),
             telling: Telling::new(told, before),
             kept: Kept::default(),
+            resizing,
         }
     }
 
@@ -170,6 +175,7 @@ impl Worker {
         let spec = pod.spec.as_ref().unwrap_or(&usual);
         let now = Instant::now();
         let (sandbox, retry) = self.look_home(now);
+        let resize = if sandbox == decide::Sandbox::Ready { self.resize(spec, now) } else { None };
         let view = View { spec, records: &self.records, sandbox, ending: self.is_ending(), now };
         let plan = decide(&view);
         for action in plan.actions {
@@ -179,7 +185,7 @@ impl Worker {
             self.stage = Stage::Clearing;
             self.finish();
         }
-        [plan.wake, retry, late].into_iter().flatten().min()
+        [plan.wake, retry, late, resize].into_iter().flatten().min()
     }
 
     fn is_ending(&self) -> bool {
@@ -253,6 +259,8 @@ impl Worker {
                 Err(error) => if error.is_panic() { std::panic::resume_unwind(error.into_panic()) },
             },
             Some(probed) = self.news.1.recv() => self.probed(&probed),
+            // It is looked at again.
+            Ok(()) = self.resizing.room.changed(), if self.resizing.waits_for_room() => {}
             () = clock => {}
         }
     }

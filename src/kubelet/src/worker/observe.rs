@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use crate::container::{log_path, message_path, rootfs_id};
 use crate::last_words::{self, Words};
 use crate::member::member;
-use crate::record::{Busy, Ended, Place, Running, id, parse_id};
+use crate::record::{Busy, Cause, Ended, Place, Running, id, parse_id};
 
 use super::Worker;
 use super::done::Done;
@@ -52,11 +52,13 @@ impl Worker {
         }
         record.waiting = None;
         record.retry = None;
+        // Its pod may have been changed while it was being started.
+        let other = container.is_some_and(|container| record.is_of_another_image(container));
         record.place = Place::Running(Running {
             since: Timestamp::try_from(started).unwrap_or_else(|_| Timestamp::now()),
             started: container.is_none_or(|container| container.startup_probe.is_none()),
             ready: container.is_none_or(|container| container.readiness_probe.is_none()),
-            condemned: None,
+            condemned: other.then_some(Cause::Changed),
         });
     }
 
@@ -64,6 +66,7 @@ impl Worker {
         let pod = self.spec();
         let container = pod.spec.as_ref().and_then(|spec| member(spec, name)).map(|member| member.container);
         let message = self.last_words(name, attempt, container.as_deref(), exit.code != 0);
+        let running = self.records.get(name).and_then(|record| record.running());
         let time = |time: SystemTime| Timestamp::try_from(time).ok();
         let end = Ended {
             attempt,
@@ -71,6 +74,7 @@ impl Worker {
             signal: None,
             reason: reason(exit).to_owned(),
             message,
+            cause: running.and_then(|running| running.condemned),
             started: exit.started.and_then(time),
             finished: time(exit.finished).unwrap_or_else(Timestamp::now),
             seen: Instant::now(),

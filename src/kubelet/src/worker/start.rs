@@ -193,5 +193,6 @@ fn used(member: &Member<'_>, image: &Image, spec: &ContainerSpec) -> Used {
         image_id: image.digests.first().unwrap_or(&image.id).clone(),
         user: (member.kind != Kind::Ephemeral).then_some(ContainerUser { linux: Some(linux) }),
         stop_signal: own_signal.or_else(|| image.config.stop_signal.clone()),
+        resources: member.container.resources.clone(),
     }
 }

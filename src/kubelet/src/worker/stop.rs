@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use crate::context::Context;
+use crate::decide::restarts_after;
 use crate::hook;
 use crate::member::{Member, member};
 use crate::record::Cause;
@@ -41,8 +42,7 @@ impl Stop {
             self.tell(&member);
             self.before_stop(&member, own).await;
         }
-        let signal = signal::number(self.signal.as_deref());
-        if let Err(error) = self.sandbox.pod.signal(&self.id, signal).await {
+        if let Err(error) = self.ask().await {
             tracing::debug!(container = self.id, %error, "the container takes no signal");
         }
         let least = Instant::now() + LEAST.min(self.grace);
@@ -58,11 +58,15 @@ impl Stop {
 
     fn tell(&self, member: &Member<'_>) {
         let name = &self.name;
+        let again = self.cause.zip(self.pod.spec.as_ref());
+        let again = again.is_some_and(|(cause, spec)| restarts_after(spec, member, cause) == Some(true));
+        let then = if again { ", will be restarted" } else { "" };
         let message = match self.cause {
             None => format!("Stopping container {name}"),
-            Some(Cause::Liveness) => format!("Container {name} failed liveness probe, will be restarted"),
-            Some(Cause::Startup) => format!("Container {name} failed startup probe, will be restarted"),
-            Some(Cause::Changed) => format!("Container {name} definition changed, will be restarted"),
+            Some(Cause::Liveness) => format!("Container {name} failed liveness probe{then}"),
+            Some(Cause::Startup) => format!("Container {name} failed startup probe{then}"),
+            Some(Cause::Changed) => format!("Container {name} definition changed{then}"),
+            Some(Cause::Resized) => format!("Container {name} resize requires restart{then}"),
             Some(Cause::PostStart) => "FailedPostStartHook".to_owned(),
         };
         self.context.events(&self.pod).member(member, Severity::Normal, "Killing", message);
@@ -81,6 +85,17 @@ impl Stop {
         };
         if let Err(error) = done {
             self.context.events(&self.pod).member(member, Severity::Warning, "FailedPreStopHook", error);
+        }
+    }
+
+    /// Once more if it is not known whether the shim heard it.
+    async fn ask(&self) -> Result<(), oci::Error> {
+        let signal = signal::number(self.signal.as_deref());
+        match self.sandbox.pod.signal(&self.id, signal).await {
+            Err(oci::Error::Interrupted | oci::Error::Silent(_)) => {
+                self.sandbox.pod.signal(&self.id, signal).await
+            }
+            asked => asked,
         }
     }
 

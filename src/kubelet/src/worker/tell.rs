@@ -63,19 +63,33 @@ impl Worker {
             || old.metadata.labels != self.pod.metadata.labels
             || old.metadata.annotations != self.pod.metadata.annotations;
         self.save(&self.spec());
+        self.try_other_images(&old);
         if changed && self.home.ready().is_some() && !self.is_ending() {
             self.condemn_changed();
             self.home.doubt();
         }
     }
 
+    /// Whoever waits because of what its image did, or because it could not be had, need not wait for another one.
+    fn try_other_images(&mut self, old: &Pod) {
+        let pod = self.spec();
+        let image_of = |pod: &Pod, name: &str| {
+            let member = pod.spec.as_ref().and_then(|spec| crate::member::member(spec, name));
+            member.and_then(|member| member.container.image.clone())
+        };
+        for (name, record) in &mut self.records {
+            if image_of(old, name) != image_of(&pod, name) {
+                record.forgive();
+            }
+        }
+    }
+
     /// Containers whose image is another one now must be made anew.
-    fn condemn_changed(&mut self) {
+    pub(super) fn condemn_changed(&mut self) {
         let pod = self.spec();
         for member in pod.spec.iter().flat_map(crate::member::members) {
             let Some(record) = self.records.get_mut(member.name()) else { continue };
-            let other =
-                record.used.as_ref().is_some_and(|used| Some(&used.image) != member.container.image.as_ref());
+            let other = record.is_of_another_image(&member.container);
             if let Some(running) = record.running_mut().filter(|_| other) {
                 running.condemned = Some(crate::record::Cause::Changed);
             }
@@ -102,6 +116,7 @@ impl Worker {
             start_time: self.start_time,
             verdict: self.verdict.as_ref(),
             finished: self.stage >= Stage::Clearing,
+            delay: self.resizing.delay.as_ref(),
             before: self.telling.before.as_ref(),
             now: Timestamp::now(),
         })

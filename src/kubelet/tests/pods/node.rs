@@ -188,6 +188,17 @@ impl Ground {
         self.client.delete::<Pod>(&Key::new("shop", name), &DeleteOptions::default()).await.unwrap();
     }
 
+    /// Asks for other amounts for the container of a pod.
+    pub(crate) async fn resize(&self, name: &str, resources: Value) {
+        let patch = json!([{"op": "replace", "path": "/spec/containers/0/resources", "value": resources}]);
+        let key = Key::new("shop", name);
+        self.client.patch::<Pod>(&key, Some("resize"), &Patch::Json(patch)).await.unwrap();
+    }
+
+    pub(crate) fn cgroup(&self) -> &Path {
+        &self.cgroup
+    }
+
     pub(crate) async fn patch(&self, name: &str, patch: Value) {
         self.client.patch::<Pod>(&Key::new("shop", name), None, &Patch::Json(patch)).await.unwrap();
     }

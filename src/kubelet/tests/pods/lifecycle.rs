@@ -208,7 +208,7 @@ async fn other_amounts_for_a_running_container(ground: &Ground) {
     assert_eq!((has(&pod, "cpu"), quota(ground, &pod, "app_0")), ("200m".into(), "20000".into()));
     ground
         .pod("other", FOREVER, |spec| {
-            spec["containers"][0]["resources"] = json!({"requests": {"cpu": "10m"}})
+            spec["containers"][0]["resources"] = json!({"requests": {"cpu": "10m"}});
         })
         .await;
     ground.until("other", is_ready).await;

@@ -38,24 +38,8 @@ pub(crate) struct Answer {
     pub(crate) body: String,
 }
 
-/// What a server sees of who asks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Asker {
-    Probe,
-    Hook,
-}
-
-impl Asker {
-    fn name(self) -> HeaderValue {
-        HeaderValue::from_static(match self {
-            Self::Probe => "kube-probe/1.37",
-            Self::Hook => "kube-lifecycle/1.37",
-        })
-    }
-}
-
 impl Request {
-    pub(crate) fn new(target: &Target<'_>, action: &HTTPGetAction, asker: Asker) -> Result<Self, String> {
+    pub(crate) fn new(target: &Target<'_>, action: &HTTPGetAction) -> Result<Self, String> {
         let path = action.path.clone().unwrap_or_default();
         let path = if path.starts_with('/') { path } else { format!("/{path}") };
         Ok(Self {
@@ -63,7 +47,7 @@ impl Request {
             host: target.host(action.host.as_deref()),
             port: target.port(&action.port)?,
             path,
-            headers: headers(action, asker)?,
+            headers: headers(action)?,
         })
     }
 
@@ -91,7 +75,7 @@ impl Request {
 }
 
 /// The action's headers, and those that upstream's probes have where it says nothing. An empty one is left out.
-fn headers(action: &HTTPGetAction, asker: Asker) -> Result<HeaderMap, String> {
+fn headers(action: &HTTPGetAction) -> Result<HeaderMap, String> {
     let mut headers = HeaderMap::new();
     for given in action.http_headers.iter().flatten() {
         let name: HeaderName =
@@ -100,9 +84,9 @@ fn headers(action: &HTTPGetAction, asker: Asker) -> Result<HeaderMap, String> {
             given.value.parse().map_err(|_| format!("invalid value of header {name}"))?;
         headers.append(name, value);
     }
-    for (name, usual) in [(ACCEPT, HeaderValue::from_static("*/*")), (USER_AGENT, asker.name())] {
+    for (name, usual) in [(ACCEPT, "*/*"), (USER_AGENT, "kube-probe/1.37")] {
         match headers.get(&name) {
-            None => drop(headers.insert(name, usual)),
+            None => drop(headers.insert(name, HeaderValue::from_static(usual))),
             Some(value) if value.is_empty() => drop(headers.remove(name)),
             Some(_) => {}
         }
@@ -209,7 +193,7 @@ mod tests {
 
     fn request(port: u16, path: &str) -> Request {
         let action = HTTPGetAction::default();
-        let headers = headers(&action, Asker::Probe).unwrap();
+        let headers = headers(&action).unwrap();
         Request { tls: false, host: "127.0.0.1".into(), port, path: path.into(), headers }
     }
 
@@ -243,7 +227,15 @@ mod tests {
             asked[0].starts_with("GET /a HTTP/1.1\r\n") && asked[1].starts_with("GET /b?c=d HTTP/1.1\r\n")
         );
         assert!(asked[0].contains("user-agent: kube-probe/1.37\r\n") && asked[0].contains("accept: */*\r\n"));
-        let refused = get(&request, Duration::from_secs(60)).await.unwrap_err();
+    }
+
+    #[tokio::test]
+    async fn nobody_there() {
+        // Bound, so that nobody else gets it, and not listened on.
+        let taken = tokio::net::TcpSocket::new_v4().unwrap();
+        taken.bind(([127, 0, 0, 1], 0).into()).unwrap();
+        let port = taken.local_addr().unwrap().port();
+        let refused = get(&request(port, "/a"), Duration::from_secs(60)).await.unwrap_err();
         let expected = format!(
             "Get \"http://127.0.0.1:{port}/a\": dial tcp 127.0.0.1:{port}: connect: connection refused"
         );

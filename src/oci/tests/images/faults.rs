@@ -126,7 +126,10 @@ async fn a_registry_without_tls_is_told_from_one_that_is_away() {
     let Some(ground) = Ground::with(Registries::parse(&yaml).unwrap()) else { return };
     let error = ground.pull(&format!("{}/app", registry.address())).await.unwrap_err().message();
     assert!(error.contains("does not seem to speak TLS") && error.contains("registries.yaml"), "{error}");
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    // Bound, so that nobody else gets it, and not listened on.
+    let taken = tokio::net::TcpSocket::new_v4().unwrap();
+    taken.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let nobody = taken.local_addr().unwrap();
     let error = ground.pull(&format!("{nobody}/app")).await.unwrap_err().message();
     assert!(error.contains(&format!("cannot reach {nobody}: ")) && error.contains("refused"), "{error}");
 }

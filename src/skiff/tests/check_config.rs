@@ -39,7 +39,7 @@ const NAMES: [&str; 26] = [
 
 fn check_config(arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_skiff"));
-    command.arg("check-config").args(arguments).output().expect("skiff starts")
+    command.env_clear().arg("check-config").args(arguments).output().expect("skiff starts")
 }
 
 fn json(output: &Output) -> Value {

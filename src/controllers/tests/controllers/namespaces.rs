@@ -28,7 +28,8 @@ async fn a_deleted_namespace_is_emptied_pods_first() {
     cluster.delete::<Namespace>("shop", "Background").await;
     let namespace = cluster
         .until::<Namespace>("shop", |namespace| {
-            namespace.unwrap().status.as_ref().unwrap().conditions.iter().flatten().count() == 5
+            let status = namespace.and_then(|namespace| namespace.status.as_ref());
+            status.is_some_and(|status| status.conditions.iter().flatten().count() == 5)
         })
         .await
         .unwrap();

@@ -1,3 +1,4 @@
+use std::path::Path;
 use std::process::Command;
 
 use rustix::mount::mount_bind;
@@ -30,6 +31,12 @@ fn the_c_library_of_a_pod_finds_services_by_their_short_names() {
         );
         std::fs::write(&pod, text).unwrap();
         mount_bind(&pod, "/etc/resolv.conf").unwrap();
+        // Not of a service of this machine, whose socket is reached from every network.
+        let switch = folder.path().join("nsswitch.conf");
+        std::fs::write(&switch, "hosts: files dns\n").unwrap();
+        if Path::new("/etc/nsswitch.conf").exists() {
+            mount_bind(&switch, "/etc/nsswitch.conf").unwrap();
+        }
         for name in ["web", "web.shop", "web.shop.svc", "web.shop.svc.cluster.local"] {
             assert_eq!(getent(name).await, ["10.43.0.80"], "{name}");
         }

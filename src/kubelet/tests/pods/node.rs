@@ -63,6 +63,8 @@ impl Stand for Ground {
         let number = GROUNDS.fetch_add(1, Ordering::Relaxed);
         let cgroup = PathBuf::from(format!("/kubelet-test-{}-{number}", std::process::id()));
         let client = cluster(folder.path());
+        // Not this machine's own: it may say anything.
+        fs::write(folder.path().join("resolv.conf"), "nameserver 192.0.2.53\n").unwrap();
         let images = Images::open(folder.path().join("images")).unwrap();
         images.import(&crate::image::archive(folder.path())).await.unwrap();
         let ground = Self { folder, cgroup, caches: Caches::new(client.clone()), client, images };
@@ -156,7 +158,7 @@ impl Ground {
             run_dir: self.path().join("run"),
             log_dir: self.path().join("logs"),
             cgroup_root: self.cgroup.clone(),
-            resolv_conf: "/etc/resolv.conf".into(),
+            resolv_conf: self.path().join("resolv.conf"),
             port: 10250,
             max_pods: 110,
             version: "v1.37.0".into(),
@@ -188,15 +190,20 @@ impl Ground {
         self.client.delete::<Pod>(&Key::new("shop", name), &DeleteOptions::default()).await.unwrap();
     }
 
-    /// Asks for other amounts for the container of a pod.
-    pub(crate) async fn resize(&self, name: &str, resources: Value) {
-        let patch = json!([{"op": "replace", "path": "/spec/containers/0/resources", "value": resources}]);
-        let key = Key::new("shop", name);
-        self.client.patch::<Pod>(&key, Some("resize"), &Patch::Json(patch)).await.unwrap();
-    }
-
-    pub(crate) fn cgroup(&self) -> &Path {
-        &self.cgroup
+    /// Deletes it, and gives the first of its states since then that is as wanted. Every one is looked at: a cache may be passed by
+    /// the last ones in an instant.
+    pub(crate) async fn delete_until(&self, name: &str, wanted: impl Fn(&Pod) -> bool) -> Pod {
+        let (path, options) = (client::Path::all::<Pod>(), client::ListOptions::default());
+        let now = self.client.list::<Pod>(&path, &options).await.unwrap().revision;
+        let mut watch = self.client.watch::<Pod>(&path, &options, &now).await.unwrap();
+        self.delete(name).await;
+        loop {
+            let event = watch.next().await.unwrap().unwrap();
+            let (client::Event::Applied(pod) | client::Event::Deleted(pod)) = event else { continue };
+            if pod.metadata.name.as_deref() == Some(name) && wanted(&pod) {
+                return pod;
+            }
+        }
     }
 
     pub(crate) async fn patch(&self, name: &str, patch: Value) {
@@ -226,15 +233,21 @@ impl Ground {
 
     /// Waits until the pod has had an event of that reason, and gives its message.
     pub(crate) async fn event(&self, pod: &str, reason: &str) -> String {
+        self.event_that(pod, reason, |_| true).await
+    }
+
+    /// The same for one of several.
+    pub(crate) async fn event_that(&self, pod: &str, reason: &str, says: impl Fn(&str) -> bool) -> String {
         let cache = self.caches.of::<Event>();
         let mut changes = cache.changes();
         loop {
             changes.next().await;
             let all = cache.list();
             let of_pod = all.iter().filter(|event| event.involved_object.name.as_deref() == Some(pod));
-            let mut found = of_pod.filter(|event| event.reason.as_deref() == Some(reason));
-            if let Some(event) = found.next() {
-                return event.message.clone().unwrap();
+            let found = of_pod.filter(|event| event.reason.as_deref() == Some(reason));
+            let mut messages = found.filter_map(|event| event.message.clone());
+            if let Some(message) = messages.find(|message| says(message)) {
+                return message;
             }
         }
     }
@@ -250,13 +263,19 @@ impl Ground {
         }
     }
 
-    /// What the container said, without times and streams.
+    /// What the container has said until now, without times and streams.
     pub(crate) fn log(&self, pod: &Pod, container: &str, attempt: u32) -> Vec<String> {
         let metadata = &pod.metadata;
         let folder = format!("shop_{}_{}", metadata.name.as_ref().unwrap(), metadata.uid.as_ref().unwrap());
         let path = self.path().join("logs").join(folder).join(container).join(format!("{attempt}.log"));
-        let text = fs::read_to_string(path).unwrap();
+        let text = fs::read_to_string(path).unwrap_or_default();
         text.lines().filter_map(|line| Some(line.splitn(4, ' ').nth(3)?.to_owned())).collect()
+    }
+
+    /// Waits until the container has said this and nothing else. Where a signal follows it must: before it has set its trap, the
+    /// first process of a container hears of none.
+    pub(crate) async fn said(&self, pod: &Pod, attempt: u32, words: &str) {
+        until(|| self.log(pod, "app", attempt) == [words]).await;
     }
 
     pub(crate) fn has_left_something(&self) -> bool {

@@ -1,17 +1,11 @@
 //! Probes and hooks.
 
-use client::{ListOptions, Path};
-use k8s_openapi::api::core::v1::{Event, Pod};
+use k8s_openapi::api::core::v1::Pod;
 use serde_json::json;
 
 use crate::node::{Ground, condition, container, is_ready};
 
-crate::tests![
-    readiness_turns_both_ways,
-    who_does_not_live_is_restarted,
-    who_ends_is_no_longer_ready_and_no_longer_judged,
-    hooks_run,
-];
+crate::tests![readiness_turns_both_ways, who_does_not_live_is_restarted, hooks_run];
 
 async fn readiness_turns_both_ways(ground: &Ground) {
     let agent = ground.agent().await;
@@ -33,8 +27,9 @@ async fn readiness_turns_both_ways(ground: &Ground) {
     std::fs::remove_file(page).unwrap();
     let unready = ground.until("web", |pod| !is_ready(pod)).await;
     assert_eq!(condition(&unready, "ContainersReady"), "False");
-    let message = ground.event("web", "Unhealthy").await;
-    assert!(message.starts_with("Readiness probe failed: "), "{message}");
+    // Among others, perhaps: a slow server is not there at once.
+    let gone = "Readiness probe failed: HTTP probe failed with statuscode: 404";
+    ground.event_that("web", "Unhealthy", |message| message == gone).await;
     ground.delete("web").await;
     ground.gone("web").await;
     agent.stop().await;
@@ -61,37 +56,10 @@ async fn who_does_not_live_is_restarted(ground: &Ground) {
     agent.stop().await;
 }
 
-async fn who_ends_is_no_longer_ready_and_no_longer_judged(ground: &Ground) {
-    let agent = ground.agent().await;
-    let script = "trap 'touch /tmp/ending; until test -f /tmp/enough; do sleep 0.1; done; exit 0' TERM; while :; do sleep 1000 & wait; done";
-    let command = json!(["test", "!", "-f", "/tmp/ending"]);
-    let probe = json!({"exec": {"command": command}, "periodSeconds": 1, "failureThreshold": 1, "timeoutSeconds": 60});
-    let pod = ground
-        .pod("web", script, |spec| {
-            spec["terminationGracePeriodSeconds"] = 3600.into();
-            spec["containers"][0]["readinessProbe"] = probe.clone();
-            spec["containers"][0]["livenessProbe"] = probe;
-        })
-        .await;
-    ground.until("web", is_ready).await;
-    ground.delete("web").await;
-    let unready = ground.until("web", |pod| !is_ready(pod)).await;
-    assert!(container(&unready, "app").unwrap().state.as_ref().unwrap().running.is_some());
-    assert_eq!(ground.event("web", "Killing").await, "Stopping container app");
-    assert_eq!(ground.event("web", "Unhealthy").await, "Readiness probe failed: ");
-    let uid = pod.metadata.uid.as_ref().unwrap();
-    std::fs::write(ground.path().join(format!("images/containers/{uid}_app_0/root/tmp/enough")), "").unwrap();
-    ground.gone("web").await;
-    let events = ground.client.list::<Event>(&Path::all::<Event>(), &ListOptions::default()).await.unwrap();
-    let messages: Vec<String> = events.items.into_iter().filter_map(|event| event.message).collect();
-    assert!(!messages.iter().any(|message| message.starts_with("Liveness")), "{messages:?}");
-    agent.stop().await;
-}
-
 async fn hooks_run(ground: &Ground) {
     let agent = ground.agent().await;
-    let script = "trap 'cat /tmp/after /tmp/before > /dev/termination-log; exit 0' TERM; while :; do sleep 1000 & wait; done";
-    ground
+    let script = "trap 'cat /tmp/after /tmp/before > /dev/termination-log; exit 0' TERM; echo begun; while :; do sleep 1000 & wait; done";
+    let pod = ground
         .pod("web", script, |spec| {
             spec["containers"][0]["lifecycle"] = json!({
                 "postStart": {"exec": {"command": ["sh", "-c", "echo after > /tmp/after"]}},
@@ -100,9 +68,9 @@ async fn hooks_run(ground: &Ground) {
         })
         .await;
     ground.until("web", is_ready).await;
-    ground.delete("web").await;
+    ground.said(&pod, 0, "begun").await;
     let ended = |pod: &Pod| container(pod, "app").and_then(|app| app.state.as_ref()?.terminated.clone());
-    let last = ground.until("web", |pod| ended(pod).is_some()).await;
+    let last = ground.delete_until("web", |pod| ended(pod).is_some()).await;
     assert_eq!(ended(&last).unwrap().message.as_deref(), Some("after\nbefore\n"));
     ground.gone("web").await;
     agent.stop().await;

@@ -14,7 +14,7 @@ crate::tests![
     pods_return_without_a_server,
 ];
 
-const FOREVER: &str = "echo begun; trap 'exit 0' TERM; while :; do sleep 1000 & wait; done";
+const FOREVER: &str = "trap 'exit 0' TERM; echo begun; while :; do sleep 1000 & wait; done";
 
 fn started(pod: &Pod) -> Option<String> {
     let running = container(pod, "app")?.state.as_ref()?.running.as_ref()?;
@@ -30,13 +30,12 @@ async fn pods_outlive_the_agent(ground: &Ground) {
     ground.pod("other", FOREVER, |_| {}).await;
     ground.until("other", is_ready).await;
     let after = ground.until("web", is_ready).await;
-    until(|| !ground.log(&after, "app", 0).is_empty()).await;
+    ground.said(&after, 0, "begun").await;
     assert_eq!(
         (started(&after), after.status.as_ref().unwrap().pod_ip.clone()),
         (started(&before), before.status.as_ref().unwrap().pod_ip.clone())
     );
     assert_eq!(container(&after, "app").unwrap().restart_count, 0);
-    assert_eq!(ground.log(&after, "app", 0), ["begun"]);
     for name in ["web", "other"] {
         ground.delete(name).await;
         ground.gone(name).await;
@@ -58,7 +57,7 @@ async fn what_ended_meanwhile_is_noticed(ground: &Ground) {
         )
         .await;
     ground.until("web", is_ready).await;
-    until(|| ground.log(&pod, "app", 0) == ["begun"]).await;
+    ground.said(&pod, 0, "begun").await;
     agent.stop().await;
     let uid = pod.metadata.uid.as_ref().unwrap();
     std::fs::remove_file(ground.path().join(format!("images/containers/{uid}_app_0/root/tmp/stay"))).unwrap();
@@ -166,7 +165,7 @@ async fn pods_return_without_a_server(ground: &Ground) {
     let agent = ground.agent().await;
     let pod = ground.pod("web", FOREVER, |_| {}).await;
     ground.until("web", is_ready).await;
-    until(|| ground.log(&pod, "app", 0) == ["begun"]).await;
+    ground.said(&pod, 0, "begun").await;
     agent.stop().await;
     power_off(ground).await;
     let silent = tower::service_fn(|_: http::Request<kube::client::Body>| {

@@ -8,7 +8,7 @@ use crate::exit::Exit;
 use crate::lifecycle::{self, Component};
 use crate::logs;
 use crate::version::VERSION;
-use crate::{address, check, control_plane, node};
+use crate::{address, check, control_plane, inheritance, node};
 
 pub(crate) fn server(args: ServerArgs) -> anyhow::Result<Exit> {
     let logs = args.general.log.clone();
@@ -36,6 +36,7 @@ fn begin(
     demands: &check::Settings,
 ) -> anyhow::Result<()> {
     logs::start(logs);
+    inheritance::settle();
     let config = serde_json::to_string(config)?;
     tracing::info!(role, version = VERSION.version, commit = VERSION.git_commit, %config, "skiff starts");
     check::brief(demands);

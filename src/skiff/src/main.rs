@@ -14,6 +14,7 @@ mod config;
 mod control_plane;
 mod daemon;
 mod exit;
+mod inheritance;
 mod lifecycle;
 mod logs;
 mod node;

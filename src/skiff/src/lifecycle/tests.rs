@@ -144,7 +144,9 @@ impl Service {
         kill_process(self.process, signal).unwrap();
     }
 
+    /// Listens to the last word: who speaks to a full queue waits for room in it.
     fn end(self) -> (ExitStatus, String) {
+        while self.told() != ENDED {}
         self.end.join().unwrap()
     }
 }
@@ -275,13 +277,24 @@ mod drain {
         lines.find_map(|line| line.strip_prefix(name)?.strip_prefix('='))
     }
 
+    const UNITS: [&str; 2] = [
+        include_str!("../../../../packaging/systemd/skiff.service"),
+        include_str!("../../../../packaging/systemd/skiff-agent.service"),
+    ];
+
+    /// What containers get, too, and what k3s gives them.
+    #[test]
+    fn limits_are_those_that_containers_need() {
+        for unit in UNITS {
+            let limits =
+                ["LimitNOFILE", "LimitNPROC", "LimitCORE"].map(|name| setting(unit, "[Service]", name));
+            assert_eq!(limits, [Some("1048576"), Some("infinity"), Some("infinity")]);
+        }
+    }
+
     #[test]
     fn the_service_manager_waits_for_a_start_and_a_drain_and_never_gives_up() {
-        let units = [
-            include_str!("../../../../packaging/systemd/skiff.service"),
-            include_str!("../../../../packaging/systemd/skiff-agent.service"),
-        ];
-        for unit in units {
+        for unit in UNITS {
             assert_eq!(setting(unit, "[Unit]", "StartLimitIntervalSec"), Some("0"));
             assert_eq!(setting(unit, "[Service]", "TimeoutStartSec"), Some("infinity"));
             let usage = (Exit::Usage as u8).to_string();

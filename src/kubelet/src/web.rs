@@ -38,8 +38,24 @@ pub(crate) struct Answer {
     pub(crate) body: String,
 }
 
+/// What a server sees of who asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asker {
+    Probe,
+    Hook,
+}
+
+impl Asker {
+    fn name(self) -> HeaderValue {
+        HeaderValue::from_static(match self {
+            Self::Probe => "kube-probe/1.37",
+            Self::Hook => "kube-lifecycle/1.37",
+        })
+    }
+}
+
 impl Request {
-    pub(crate) fn new(target: &Target<'_>, action: &HTTPGetAction) -> Result<Self, String> {
+    pub(crate) fn new(target: &Target<'_>, action: &HTTPGetAction, asker: Asker) -> Result<Self, String> {
         let path = action.path.clone().unwrap_or_default();
         let path = if path.starts_with('/') { path } else { format!("/{path}") };
         Ok(Self {
@@ -47,7 +63,7 @@ impl Request {
             host: target.host(action.host.as_deref()),
             port: target.port(&action.port)?,
             path,
-            headers: headers(action)?,
+            headers: headers(action, asker)?,
         })
     }
 
@@ -75,7 +91,7 @@ impl Request {
 }
 
 /// The action's headers, and those that upstream's probes have where it says nothing. An empty one is left out.
-fn headers(action: &HTTPGetAction) -> Result<HeaderMap, String> {
+fn headers(action: &HTTPGetAction, asker: Asker) -> Result<HeaderMap, String> {
     let mut headers = HeaderMap::new();
     for given in action.http_headers.iter().flatten() {
         let name: HeaderName =
@@ -84,9 +100,9 @@ fn headers(action: &HTTPGetAction) -> Result<HeaderMap, String> {
             given.value.parse().map_err(|_| format!("invalid value of header {name}"))?;
         headers.append(name, value);
     }
-    for (name, usual) in [(ACCEPT, "*/*"), (USER_AGENT, "kube-probe/1.37")] {
+    for (name, usual) in [(ACCEPT, HeaderValue::from_static("*/*")), (USER_AGENT, asker.name())] {
         match headers.get(&name) {
-            None => drop(headers.insert(name, HeaderValue::from_static(usual))),
+            None => drop(headers.insert(name, usual)),
             Some(value) if value.is_empty() => drop(headers.remove(name)),
             Some(_) => {}
         }
@@ -193,7 +209,7 @@ mod tests {
 
     fn request(port: u16, path: &str) -> Request {
         let action = HTTPGetAction::default();
-        let headers = headers(&action).unwrap();
+        let headers = headers(&action, Asker::Probe).unwrap();
         Request { tls: false, host: "127.0.0.1".into(), port, path: path.into(), headers }
     }
 

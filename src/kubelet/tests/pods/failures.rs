@@ -7,6 +7,7 @@ use crate::node::{Ground, container, phase, waits};
 crate::tests![
     who_crashes_is_restarted_and_then_waits,
     an_image_that_is_not_there,
+    another_image_need_not_wait,
     a_program_that_is_not_there,
     an_object_that_is_not_there,
     who_dies_in_the_middle_of_its_hook,
@@ -77,6 +78,31 @@ async fn an_image_that_is_not_there(ground: &Ground) {
         ground.delete(name).await;
         ground.gone(name).await;
     }
+    agent.stop().await;
+}
+
+/// Neither for the registry of the one before, nor for how that one ended.
+async fn another_image_need_not_wait(ground: &Ground) {
+    let agent = ground.agent().await;
+    let image = |name: &str| json!([{"op": "replace", "path": "/spec/containers/0/image", "value": name}]);
+    ground
+        .pod("away", "exit 3", |spec| spec["containers"][0]["image"] = "127.0.0.1:1/nothing:1".into())
+        .await;
+    ground.until("away", |pod| waits(pod, "app") == "ImagePullBackOff").await;
+    ground.patch("away", image(crate::image::NAME)).await;
+    // The second of these waits is 20 seconds, the first 10: each begins anew with another image.
+    let crashed = |times: i32| {
+        move |pod: &k8s_openapi::api::core::v1::Pod| {
+            let app = container(pod, "app").unwrap();
+            let told = app.state.as_ref().and_then(|state| state.waiting.as_ref()?.message.clone());
+            app.restart_count == times && told.is_some_and(|told| told.starts_with("back-off 10s"))
+        }
+    };
+    ground.until("away", crashed(1)).await;
+    ground.patch("away", image(crate::image::OTHER)).await;
+    ground.until("away", crashed(2)).await;
+    ground.delete("away").await;
+    ground.gone("away").await;
     agent.stop().await;
 }
 

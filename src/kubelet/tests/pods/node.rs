@@ -190,6 +190,17 @@ impl Ground {
         self.client.delete::<Pod>(&Key::new("shop", name), &DeleteOptions::default()).await.unwrap();
     }
 
+    /// Asks for other amounts for the container of a pod.
+    pub(crate) async fn resize(&self, name: &str, resources: Value) {
+        let patch = json!([{"op": "replace", "path": "/spec/containers/0/resources", "value": resources}]);
+        let key = Key::new("shop", name);
+        self.client.patch::<Pod>(&key, Some("resize"), &Patch::Json(patch)).await.unwrap();
+    }
+
+    pub(crate) fn cgroup(&self) -> &Path {
+        &self.cgroup
+    }
+
     /// Deletes it, and gives the first of its states since then that is as wanted. Every one is looked at: a cache may be passed by
     /// the last ones in an instant.
     pub(crate) async fn delete_until(&self, name: &str, wanted: impl Fn(&Pod) -> bool) -> Pod {

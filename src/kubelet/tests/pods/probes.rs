@@ -1,11 +1,17 @@
 //! Probes and hooks.
 
-use k8s_openapi::api::core::v1::Pod;
+use client::{ListOptions, Path};
+use k8s_openapi::api::core::v1::{Event, Pod};
 use serde_json::json;
 
 use crate::node::{Ground, condition, container, is_ready};
 
-crate::tests![readiness_turns_both_ways, who_does_not_live_is_restarted, hooks_run];
+crate::tests![
+    readiness_turns_both_ways,
+    who_does_not_live_is_restarted,
+    who_ends_is_no_longer_ready_and_no_longer_judged,
+    hooks_run,
+];
 
 async fn readiness_turns_both_ways(ground: &Ground) {
     let agent = ground.agent().await;
@@ -53,6 +59,33 @@ async fn who_does_not_live_is_restarted(ground: &Ground) {
     );
     ground.delete("web").await;
     ground.gone("web").await;
+    agent.stop().await;
+}
+
+async fn who_ends_is_no_longer_ready_and_no_longer_judged(ground: &Ground) {
+    let agent = ground.agent().await;
+    let script = "trap 'touch /tmp/ending; until test -f /tmp/enough; do sleep 0.1; done; exit 0' TERM; while :; do sleep 1000 & wait; done";
+    let command = json!(["test", "!", "-f", "/tmp/ending"]);
+    let probe = json!({"exec": {"command": command}, "periodSeconds": 1, "failureThreshold": 1, "timeoutSeconds": 60});
+    let pod = ground
+        .pod("web", script, |spec| {
+            spec["terminationGracePeriodSeconds"] = 3600.into();
+            spec["containers"][0]["readinessProbe"] = probe.clone();
+            spec["containers"][0]["livenessProbe"] = probe;
+        })
+        .await;
+    ground.until("web", is_ready).await;
+    ground.delete("web").await;
+    let unready = ground.until("web", |pod| !is_ready(pod)).await;
+    assert!(container(&unready, "app").unwrap().state.as_ref().unwrap().running.is_some());
+    assert_eq!(ground.event("web", "Killing").await, "Stopping container app");
+    assert_eq!(ground.event("web", "Unhealthy").await, "Readiness probe failed: ");
+    let uid = pod.metadata.uid.as_ref().unwrap();
+    std::fs::write(ground.path().join(format!("images/containers/{uid}_app_0/root/tmp/enough")), "").unwrap();
+    ground.gone("web").await;
+    let events = ground.client.list::<Event>(&Path::all::<Event>(), &ListOptions::default()).await.unwrap();
+    let messages: Vec<String> = events.items.into_iter().filter_map(|event| event.message).collect();
+    assert!(!messages.iter().any(|message| message.starts_with("Liveness")), "{messages:?}");
     agent.stop().await;
 }
 

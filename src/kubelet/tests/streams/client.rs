@@ -71,6 +71,16 @@ pub(crate) async fn upgrade(
     (TokioIo::new(hyper::upgrade::on(response).await.unwrap()), headers, connection)
 }
 
+/// What asks for a WebSocket.
+pub(crate) fn websocket(protocol: &'static str) -> [(&'static str, &'static str); 4] {
+    [
+        ("upgrade", "websocket"),
+        ("sec-websocket-version", "13"),
+        ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+        ("sec-websocket-protocol", protocol),
+    ]
+}
+
 /// A client's streams over a WebSocket.
 pub(crate) struct Session {
     pub(crate) stdin: Option<Outgoing>,
@@ -83,13 +93,7 @@ pub(crate) struct Session {
 
 impl Session {
     pub(crate) async fn open(stream: DuplexStream, target: &str, protocol: &'static str) -> Self {
-        let headers = [
-            ("upgrade", "websocket"),
-            ("sec-websocket-version", "13"),
-            ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
-            ("sec-websocket-protocol", protocol),
-        ];
-        let (connection, headers, mut carrying) = upgrade(stream, target, &headers).await;
+        let (connection, headers, mut carrying) = upgrade(stream, target, &websocket(protocol)).await;
         assert_eq!(headers["sec-websocket-protocol"], protocol);
         let mut channels = Channels::new(Coding::Binary, protocol.starts_with("v5"));
         let mut session = Self {

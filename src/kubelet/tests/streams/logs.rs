@@ -1,14 +1,16 @@
 //! Logs as `kubectl logs` reads them.
 
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use transport::websocket::Role;
 
-use crate::client::get;
+use crate::client::{get, upgrade, websocket};
 use crate::ground::Ground;
 
 crate::tests![
     a_log_is_shown_whole_or_in_part,
     following_ends_with_the_container,
     following_crosses_rotations,
+    a_log_in_messages_of_a_websocket,
     what_is_not_there_is_refused,
 ];
 
@@ -52,6 +54,24 @@ async fn following_crosses_rotations(ground: &Ground) {
     assert!(first_words.eq(0..100));
     let last = get(ground.connect(), "/containerLogs/n/p/c").await.rest().await;
     assert!(last.lines().count() < 50, "it was rotated");
+}
+
+async fn a_log_in_messages_of_a_websocket(ground: &Ground) {
+    ground.interactive("c", "echo one; read line; echo $line", false).await;
+    let headers = websocket("binary.k8s.io");
+    let (connection, answered, _http) =
+        upgrade(ground.connect(), "/containerLogs/n/p/c?follow=true", &headers).await;
+    assert_eq!(answered["sec-websocket-protocol"], "binary.k8s.io");
+    let (mut log, carrying) = transport::websocket::tunnel(connection, Role::Client);
+    let read = async {
+        let mut text = vec![0; 4];
+        log.read_exact(&mut text).await.unwrap();
+        go(ground).await;
+        log.read_to_end(&mut text).await.unwrap();
+        String::from_utf8(text).unwrap()
+    };
+    let (_ended_by_the_server, text) = tokio::join!(carrying, read);
+    assert_eq!(text, "one\ntwo\n");
 }
 
 /// Writes a line to the container's input, and then ends it.

@@ -22,7 +22,7 @@ use crate::{pod, service_pods};
 const MANAGED_BY: &str = "endpoints.kubernetes.io/managed-by";
 const OURS: &str = "endpoint-controller";
 /// Endpoints that only carry the lease of a leader belong to no Service.
-const LEADER: &str = "control-plane.alpha.kubernetes.io/leader";
+pub(crate) const LEADER: &str = "control-plane.alpha.kubernetes.io/leader";
 
 pub(crate) async fn run(context: Context) {
     let queue = Queue::default();

@@ -32,6 +32,7 @@ pub fn run_all(client: &Client, caches: &Caches, cluster: Cluster) -> Tasks<()> 
     all.start("Deployment", "deployment-controller", deployment::run);
     all.start("disruption budget", "controllermanager", disruption_budget::run);
     all.start("EndpointSlice", "endpoint-slice-controller", endpoint_slice::run);
+    all.start("EndpointSlice of Endpoints", "endpoint-slice-mirroring-controller", endpoint_slice::mirror::run);
     all.start("Endpoints", "endpoint-controller", endpoints::run);
     all.start("eviction", "taint-eviction-controller", eviction::run);
     all.start("Job", "job-controller", job::run);

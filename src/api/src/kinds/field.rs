@@ -25,13 +25,19 @@ pub struct Selectable(pub(super) &'static [Field]);
 pub(super) struct Field {
     label: &'static str,
     path: &'static [&'static str],
-    /// What selects an object in which the field is absent.
+    /// Where the value stands in an object in which the field is absent.
+    otherwise: &'static [&'static str],
+    /// What selects an object in which it is absent there too.
     absent: &'static str,
 }
 
 impl Field {
     pub(super) const fn new(label: &'static str, path: &'static [&'static str]) -> Self {
-        Self { label, path, absent: "" }
+        Self { label, path, otherwise: &[], absent: "" }
+    }
+
+    pub(super) const fn or_at(self, otherwise: &'static [&'static str]) -> Self {
+        Self { otherwise, ..self }
     }
 
     pub(super) const fn or(self, absent: &'static str) -> Self {
@@ -65,10 +71,11 @@ impl Kind {
     /// The value a selector compares for `label`: empty where the object has none.
     pub fn field_value(&self, object: &Value, label: &str) -> String {
         match self.fields.find(label) {
-            Some(field) => match scalar(value::walk(object, field.path)) {
-                text if text.is_empty() => field.absent.to_owned(),
-                text => text,
-            },
+            Some(field) => [field.path, field.otherwise]
+                .into_iter()
+                .map(|path| scalar(value::walk(object, path)))
+                .find(|text| !text.is_empty())
+                .unwrap_or_else(|| field.absent.to_owned()),
             None => scalar(value::at(object, label)),
         }
     }

@@ -159,6 +159,21 @@ mod tests {
         }
     }
 
+    /// Events of the newer API name their component in one place, those of the older in another.
+    #[test]
+    fn the_source_of_an_event_is_found_where_it_is_named() {
+        let events = by_resource("", "v1", "events").unwrap();
+        let selector: FieldSelector = "source=kubelet".parse().unwrap();
+        for (event, selected) in [
+            (json!({"source": {"component": "kubelet"}, "reportingComponent": "other"}), true),
+            (json!({"source": {}, "reportingComponent": "kubelet"}), true),
+            (json!({"source": {"component": "other"}, "reportingComponent": "kubelet"}), false),
+            (json!({}), false),
+        ] {
+            assert_eq!(selector.matches(events, &event), selected, "{event}");
+        }
+    }
+
     #[test]
     fn unknown_fields_are_refused_in_upstreams_words() {
         let check = |plural, group, text: &str| {

@@ -8,13 +8,14 @@
 //! pods the Service has.
 
 mod desired;
+pub(crate) mod mirror;
 mod pack;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use client::{DeleteOptions, Error, Key, Queue, Severity};
+use client::{DeleteOptions, Error, Key, Object, Queue, Severity};
 use futures_util::future::join4;
 use k8s_openapi::api::core::v1::{Node, Pod, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
@@ -39,15 +40,16 @@ pub(crate) async fn run(context: Context) {
         service_pods::selecting(&services, pod)
     });
     let slices = feed(context.caches.of::<EndpointSlice>(), queue.clone(), |slice: &EndpointSlice| {
-        service_of(&slice.metadata)
+        service_of(&slice.metadata, OURS)
     });
     join4(own, pods, slices, side_by_side(&queue, "EndpointSlice", |key| reconcile(&context, key))).await;
 }
 
-/// The Service whose slice this is, if it is one of ours.
-fn service_of(slice: &ObjectMeta) -> Option<Key> {
+/// The Service whose slice this is, if it is one of this manager's.
+fn service_of(slice: &ObjectMeta, manager: &str) -> Option<Key> {
     let labels = slice.labels.as_ref()?;
-    let service = labels.get(SERVICE_NAME).filter(|_| labels.get(MANAGED_BY).is_some_and(|by| by == OURS))?;
+    let service =
+        labels.get(SERVICE_NAME).filter(|_| labels.get(MANAGED_BY).is_some_and(|by| by == manager))?;
     Some(Key::new(slice.namespace.clone().unwrap_or_default(), service.clone()))
 }
 
@@ -61,12 +63,16 @@ async fn reconcile(context: &Context, key: Key) -> Result<Option<Duration>, Fail
     let Some(pods) = service_pods::selected(&service, &pods) else { return Ok(None) };
     let mut existing = slices.list_in(&key.namespace);
     existing.retain(|slice| {
-        service_of(&slice.metadata).as_ref() == Some(&key) && slice.metadata.deletion_timestamp.is_none()
+        service_of(&slice.metadata, OURS).as_ref() == Some(&key)
+            && slice.metadata.deletion_timestamp.is_none()
     });
     let desired = desired::desired(&service, &pods, |name| nodes.get(&Key::new("", name)));
-    let changes = pack::plan(&service, &desired.families, &existing);
-    let written = write(context, &service, changes, trigger_time(&service, &pods, &existing)).await;
-    written.inspect_err(|error| tell_failure(context, &service, error))?;
+    let mut changes = pack::plan(&service, &desired.families, &existing);
+    if service.metadata.deletion_timestamp.is_some() {
+        changes.create.clear();
+    }
+    let written = write(context, changes, trigger_time(&service, &pods, &existing)).await;
+    written.inspect_err(|error| tell_failure(context, &*service, error))?;
     // The pod comes in when its node does, or goes: either way somebody must look again.
     desired.without_node.map_or(Ok(None), |pod| Err(Failure::NodeNotFound { pod, service: key }))
 }
@@ -90,20 +96,13 @@ fn trigger_time(service: &Service, pods: &[Arc<Pod>], existing: &[Arc<EndpointSl
     service_pods::trigger_time(service, pods, existing.is_empty(), |uid| was.get(uid).copied())
 }
 
-async fn write(
-    context: &Context,
-    service: &Service,
-    changes: Changes,
-    trigger: Option<Timestamp>,
-) -> Result<(), Error> {
+async fn write(context: &Context, changes: Changes, trigger: Option<Timestamp>) -> Result<(), Error> {
     let (client, slices) = (context.client(), context.caches.of::<EndpointSlice>());
-    if service.metadata.deletion_timestamp.is_none() {
-        for slice in changes.create {
-            match client.create(&triggered(slice, trigger)).await {
-                Ok(written) => slices.seen(&written.metadata).await,
-                Err(error) if error.is_namespace_terminating() => return Ok(()),
-                Err(error) => return Err(error),
-            }
+    for slice in changes.create {
+        match client.create(&triggered(slice, trigger)).await {
+            Ok(written) => slices.seen(&written.metadata).await,
+            Err(error) if error.is_namespace_terminating() => return Ok(()),
+            Err(error) => return Err(error),
         }
     }
     for slice in changes.update {
@@ -128,11 +127,11 @@ fn triggered(mut slice: EndpointSlice, trigger: Option<Timestamp>) -> EndpointSl
     slice
 }
 
-fn tell_failure(context: &Context, service: &Service, error: &Error) {
+fn tell_failure<K: Object>(context: &Context, about: &K, error: &Error) {
     // Who else wrote is read again and all is well: nothing to tell.
     if error.is_conflict() {
         return;
     }
-    let message = format!("Error updating Endpoint Slices for Service {}: {error}", Key::of(service));
-    context.recorder.event(service, Severity::Warning, "FailedToUpdateEndpointSlices", message);
+    let message = format!("Error updating Endpoint Slices for {} {}: {error}", K::KIND, Key::of(about));
+    context.recorder.event(about, Severity::Warning, "FailedToUpdateEndpointSlices", message);
 }

@@ -60,3 +60,30 @@ async fn endpoints_follow_the_pods_of_a_service() {
     cluster.delete::<Service>("web", "Background").await;
     cluster.gone::<Endpoints>("web").await;
 }
+
+#[tokio::test]
+async fn endpoints_that_a_person_writes_are_mirrored() {
+    let cluster = Cluster::start().await;
+    let one = |ip: &str| vec![(ip.to_owned(), true)];
+    let subsets = |ip: &str| json!({"subsets": [{"addresses": [{"ip": ip}], "ports": [{"port": 80}]}]});
+    let spec = json!({"clusterIP": "None", "ports": [{"port": 80}]});
+    cluster.create::<Service>(json!({"metadata": {"name": "db"}, "spec": spec})).await;
+    let mut written = subsets("10.1.2.3");
+    written["metadata"] = json!({"name": "db"});
+    cluster.create::<Endpoints>(written).await;
+    let slices = cluster.until_all::<EndpointSlice>(|all| endpoints(all) == Some(one("10.1.2.3"))).await;
+    assert_eq!(slices[0].ports.as_ref().unwrap()[0].port, Some(80));
+    let labels = slices[0].metadata.labels.as_ref().unwrap();
+    assert_eq!(labels["endpointslice.kubernetes.io/managed-by"], "endpointslicemirroring-controller.k8s.io");
+    assert_eq!(labels["kubernetes.io/service-name"], "db");
+    cluster.patch::<Endpoints>("db", subsets("10.2.3.4")).await;
+    cluster.until_all::<EndpointSlice>(|all| endpoints(all) == Some(one("10.2.3.4"))).await;
+    let alone = json!({"metadata": {"labels": {"endpointslice.kubernetes.io/skip-mirror": "true"}}});
+    cluster.patch::<Endpoints>("db", alone).await;
+    cluster.until_all::<EndpointSlice>(<[_]>::is_empty).await;
+    let again = json!({"metadata": {"labels": {"endpointslice.kubernetes.io/skip-mirror": null}}});
+    cluster.patch::<Endpoints>("db", again).await;
+    cluster.until_all::<EndpointSlice>(|all| endpoints(all) == Some(one("10.2.3.4"))).await;
+    cluster.delete::<Endpoints>("db", "Background").await;
+    cluster.until_all::<EndpointSlice>(<[_]>::is_empty).await;
+}

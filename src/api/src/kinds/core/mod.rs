@@ -206,7 +206,7 @@ const EVENT_FIELDS: Selectable = Selectable(&[
     Field::new("involvedObject.uid", &["involvedObject", "uid"]),
     Field::new("reason", &["reason"]),
     Field::new("reportingComponent", &["reportingComponent"]),
-    Field::new("source", &["source", "component"]),
+    Field::new("source", &["source", "component"]).or_at(&["reportingComponent"]),
     Field::new("type", &["type"]),
 ]);
 

@@ -1,12 +1,13 @@
-//! Claims and volumes that were deleted and may go: nobody uses them any more.
+//! Claims, volumes and volume attribute classes that were deleted and may go: nobody uses them any more.
 //!
-//! The other end of what admission put there: a finalizer on every PersistentVolumeClaim and PersistentVolume.
+//! The other end of what admission put there: a finalizer on every one of them.
 
 use std::time::Duration;
 
 use client::{Error, Key, Object, Patch, Queue, Scoped};
-use futures_util::future::{join, join3};
+use futures_util::future::{join, join3, join4};
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Pod, Volume};
+use k8s_openapi::api::storage::v1::VolumeAttributesClass;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::json;
 
@@ -17,6 +18,7 @@ use crate::service_pods::node;
 
 const CLAIMS: &str = "kubernetes.io/pvc-protection";
 const VOLUMES: &str = "kubernetes.io/pv-protection";
+const CLASSES: &str = "kubernetes.io/vac-protection";
 
 pub(crate) async fn claims(context: Context) {
     let queue = Queue::default();
@@ -34,6 +36,27 @@ pub(crate) async fn volumes(context: Context) {
         waits(&volume.metadata, VOLUMES).then(|| Key::of(volume))
     });
     join(own, queue.work("volumes in use", |key| reconcile_volume(&context, key))).await;
+}
+
+/// A claim or a volume may stop using a class by a change: the classes that are named are not those to look at, all that
+/// were deleted are.
+pub(crate) async fn attribute_classes(context: Context) {
+    let queue = Queue::default();
+    let classes = context.caches.of::<VolumeAttributesClass>();
+    let deleted = move || {
+        let all = classes.list();
+        let deleted = all.iter().filter(|class| waits(&class.metadata, CLASSES));
+        deleted.map(|class| Key::of(&**class)).collect::<Vec<_>>()
+    };
+    let own =
+        feed(context.caches.of::<VolumeAttributesClass>(), queue.clone(), |class: &VolumeAttributesClass| {
+            waits(&class.metadata, CLASSES).then(|| Key::of(class))
+        });
+    let of_claims = deleted.clone();
+    let claims = feed(context.caches.of(), queue.clone(), move |_: &PersistentVolumeClaim| of_claims());
+    let volumes = feed(context.caches.of(), queue.clone(), move |_: &PersistentVolume| deleted());
+    let work = queue.work("attribute classes in use", |key| reconcile_class(&context, key));
+    join4(own, claims, volumes, work).await;
 }
 
 fn waits(metadata: &ObjectMeta, finalizer: &str) -> bool {
@@ -63,6 +86,36 @@ async fn reconcile_volume(context: &Context, key: Key) -> Result<Option<Duration
         release(context, &*volume, VOLUMES).await?;
     }
     Ok(None)
+}
+
+async fn reconcile_class(context: &Context, key: Key) -> Result<Option<Duration>, Error> {
+    let (claims, volumes) =
+        (context.caches.of::<PersistentVolumeClaim>(), context.caches.of::<PersistentVolume>());
+    claims.synced().await;
+    volumes.synced().await;
+    let class = context.caches.of::<VolumeAttributesClass>().get(&key);
+    let Some(class) = class.filter(|class| waits(&class.metadata, CLASSES)) else { return Ok(None) };
+    let named = |name: &str| name == key.name;
+    let claimed = claims.list().iter().any(|claim| classes_of_claim(claim).any(named));
+    if !claimed && !volumes.list().iter().any(|volume| class_of_volume(volume).is_some_and(named)) {
+        release(context, &*class, CLASSES).await?;
+    }
+    Ok(None)
+}
+
+/// The class that is wanted, the one that there is, and the one on the way.
+fn classes_of_claim(claim: &PersistentVolumeClaim) -> impl Iterator<Item = &str> {
+    let wanted = claim.spec.as_ref().and_then(|spec| spec.volume_attributes_class_name.as_deref());
+    let status = claim.status.as_ref();
+    let current = status.and_then(|status| status.current_volume_attributes_class_name.as_deref());
+    let target = status.and_then(|status| {
+        status.modify_volume_status.as_ref()?.target_volume_attributes_class_name.as_deref()
+    });
+    [wanted, current, target].into_iter().flatten()
+}
+
+fn class_of_volume(volume: &PersistentVolume) -> Option<&str> {
+    volume.spec.as_ref()?.volume_attributes_class_name.as_deref()
 }
 
 /// The claims that a pod names, and those made for it alone, which end with its run.

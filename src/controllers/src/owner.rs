@@ -25,13 +25,20 @@ pub(crate) fn concerned<Owner: Object>(
     selector: fn(&Owner) -> Option<&Selector>,
     object: &ObjectMeta,
 ) -> Vec<Key> {
+    concerned_by(owners, |owner| LabelSelector::of(selector(owner)).ok(), object)
+}
+
+/// The same for owners whose selectors have another form.
+pub(crate) fn concerned_by<Owner: Object>(
+    owners: &Cache<Owner>,
+    selector: impl Fn(&Owner) -> Option<LabelSelector>,
+    object: &ObjectMeta,
+) -> Vec<Key> {
     if controller(object).is_some() {
         return controller_key::<Owner>(object).into_iter().collect();
     }
     let owners = owners.list_in(object.namespace.as_deref().unwrap_or_default());
-    let selects = |owner: &Owner| {
-        LabelSelector::of(selector(owner)).is_ok_and(|it| it.matches_labels(object.labels.as_ref()))
-    };
+    let selects = |owner: &Owner| selector(owner).is_some_and(|it| it.matches_labels(object.labels.as_ref()));
     owners.iter().filter(|owner| selects(owner)).map(|owner| Key::of(&**owner)).collect()
 }
 

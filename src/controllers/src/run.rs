@@ -32,7 +32,11 @@ pub fn run_all(client: &Client, caches: &Caches, cluster: Cluster) -> Tasks<()> 
     all.start("Deployment", "deployment-controller", deployment::run);
     all.start("disruption budget", "controllermanager", disruption_budget::run);
     all.start("EndpointSlice", "endpoint-slice-controller", endpoint_slice::run);
-    all.start("EndpointSlice of Endpoints", "endpoint-slice-mirroring-controller", endpoint_slice::mirror::run);
+    all.start(
+        "EndpointSlice of Endpoints",
+        "endpoint-slice-mirroring-controller",
+        endpoint_slice::mirror::run,
+    );
     all.start("Endpoints", "endpoint-controller", endpoints::run);
     all.start("eviction", "taint-eviction-controller", eviction::run);
     all.start("Job", "job-controller", job::run);
@@ -41,12 +45,18 @@ pub fn run_all(client: &Client, caches: &Caches, cluster: Cluster) -> Tasks<()> 
     all.start("pod CIDR", "cidrAllocator", |context| pod_cidr::run(context, pod_networks));
     all.start("pod collector", "pod-garbage-collector", pod_collector::run);
     all.start("ReplicaSet", "replicaset-controller", replica_set::run);
+    all.start("ReplicationController", "replication-controller", replica_set::run_old);
     all.start("root CA", "root-ca-certificate-publisher-controller", |context| {
         root_ca::run(context, certificate_authority)
     });
     all.start("ServiceAccount", "serviceaccount-controller", service_account::run);
     all.start("StatefulSet", "statefulset-controller", stateful_set::run);
     all.start("TTL of Jobs", "ttl-after-finished-controller", job::ttl::run);
+    all.start(
+        "volume attribute classes in use",
+        "volumeattributesclass-protection-controller",
+        in_use::attribute_classes,
+    );
     all.start("volumes in use", "pv-protection-controller", in_use::volumes);
     all.tasks.spawn("garbage", garbage::run(client.clone()));
     all.tasks

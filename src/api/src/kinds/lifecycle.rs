@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::{Generation, Kind, PartRules};
 use crate::field::{Errors, Node};
 use crate::metadata::{self, Birth};
+use crate::schema;
 use crate::value::{at, int, object, remove, replace};
 
 /// Which part of an object a write may change.
@@ -32,7 +33,8 @@ impl Kind {
     pub fn prepare_create(&self, object: &mut Value, birth: &Birth<'_>) {
         metadata::prepare_create(object, birth);
         if self.has_status() && !self.strategy.status_on_create {
-            replace(object, "status", Some(json!({})));
+            let status = schema::by_name(self.schema).and_then(|kind| kind.member("status"));
+            replace(object, "status", Some(status.map_or_else(|| json!({}), schema::zero_value)));
         }
         if let Some(metadata) = object_metadata(object) {
             match self.strategy.generation {

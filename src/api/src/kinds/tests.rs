@@ -417,6 +417,22 @@ fn a_write_of_the_status_touches_nothing_else() {
 }
 
 #[test]
+fn a_new_object_has_the_status_that_go_writes_for_none() {
+    let birth = Birth { namespace: Some("d"), uid: "u", now: Timestamp::UNIX_EPOCH, suffix: "xxxxx" };
+    for (group, plural, status) in [
+        ("apps", "replicasets", json!({"replicas": 0})),
+        ("apps", "deployments", json!({})),
+        ("batch", "jobs", json!({})),
+        ("storage.k8s.io", "volumeattachments", json!({"attached": false})),
+    ] {
+        let kind = by_resource(group, "v1", plural).unwrap();
+        let mut new = json!({"metadata": {"name": "a"}, "spec": {}, "status": {"replicas": 7}});
+        kind.prepare_create(&mut new, &birth);
+        assert_eq!(new["status"], status, "{plural}");
+    }
+}
+
+#[test]
 fn a_generation_is_not_the_clients_to_count() {
     let kind = by_resource("", "v1", "configmaps").unwrap();
     let mut new = json!({"metadata": {"name": "a", "generation": 7}});

@@ -275,7 +275,7 @@ fn is_zero(value: &Value) -> bool {
 }
 
 /// What Go has where nobody set anything.
-fn zero_value(node: Node<'_>) -> Value {
+pub(crate) fn zero_value(node: Node<'_>) -> Value {
     match node.shape() {
         Shape::Object { .. } => {
             let mut members = Map::new();

@@ -26,6 +26,7 @@ use std::borrow::Cow;
 
 pub(crate) use builtin::FINGERPRINT;
 pub use builtin::{builtin, by_name};
+pub(crate) use decode::zero_value;
 pub use decode::{DecodeError, MAX_DEPTH, conform, decode, parse};
 pub use node::{Field, Keys, ListKind, Node, PatchStrategy, Shape};
 pub use row::{Scalar, Unknown, Zero};

@@ -8,6 +8,7 @@ use http::{HeaderMap, header};
 
 use super::Query;
 use crate::form::{self, Form, PROTOBUF, YAML};
+use crate::review;
 
 /// What an answer may look like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +47,11 @@ impl Offer {
     /// Looked up only where a client wants some.
     fn has_protobuf(self) -> bool {
         self.kind.is_none_or(form::has_protobuf)
+    }
+
+    /// What is asked in the body and answered there is nowhere listed: nobody says what its columns are.
+    fn has_tables(self) -> bool {
+        self.kind.is_none_or(|kind| !review::answers(kind))
     }
 
     fn refusal(self) -> Status {
@@ -143,7 +149,7 @@ impl<'a> Wish<'a> {
         let accept = match (self.parameter("as"), self.parameter("g"), self.parameter("v")) {
             (None, _, _) => Accept::Json,
             // There are no tables in protobuf.
-            (Some("Table"), _, _) if form == Form::Protobuf => return None,
+            (Some("Table"), _, _) if form == Form::Protobuf || !offer.has_tables() => return None,
             (Some("Table"), Some("meta.k8s.io"), Some("v1")) => Accept::Table("v1", RowObject::Metadata),
             (Some("Table"), Some("meta.k8s.io"), Some("v1beta1")) => {
                 Accept::Table("v1beta1", RowObject::Metadata)
@@ -220,6 +226,16 @@ mod tests {
             offered(PROTOBUF, without).unwrap_err().message,
             "only the following media types are accepted: application/json, application/yaml"
         );
+    }
+
+    #[test]
+    fn a_review_is_no_table() {
+        let kind = api::kinds::all().find(|kind| kind.kind == "SelfSubjectAccessReview");
+        let reviews = Offer { kind: Some(kind.unwrap()), watch: false };
+        let table = "application/json;as=Table;v=v1;g=meta.k8s.io";
+        assert_eq!(offered(table, reviews).unwrap_err().code, 406);
+        let either = format!("{table},application/json");
+        assert_eq!(offered(&either, reviews), Ok((Accept::Json, Form::Json)));
     }
 
     #[test]

@@ -1,7 +1,9 @@
-//! ReplicaSet: as many pods of one template as asked for.
+//! ReplicaSet, and ReplicationController, which is the same under an older name: as many pods of one template as asked for.
 //!
 //! A key that changed pods is looked at again only when the pod cache has seen those changes, so the decision is never
 //! made on the state before its own writes.
+
+mod kinds;
 
 use std::cmp::Ordering;
 use std::iter::repeat_n;
@@ -12,11 +14,12 @@ use api::selector::LabelSelector;
 use client::{Error, Key, Queue};
 use futures_util::future::join3;
 use k8s_openapi::api::apps::v1::{ReplicaSet, ReplicaSetCondition, ReplicaSetStatus};
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Pod, ReplicationController};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 use tracing::warn;
 
+use self::kinds::Replicas;
 use crate::context::Context;
 use crate::feed::feed;
 use crate::pod::{self, Availability};
@@ -27,13 +30,21 @@ use crate::{make_pods, owner};
 const MOST_AT_ONCE: usize = 500;
 
 pub(crate) async fn run(context: Context) {
+    run_of::<ReplicaSet>(context).await;
+}
+
+pub(crate) async fn run_old(context: Context) {
+    run_of::<ReplicationController>(context).await;
+}
+
+async fn run_of<Set: Replicas>(context: Context) {
     let queue = Queue::default();
-    let sets = context.caches.of::<ReplicaSet>();
-    let own = feed(sets.clone(), queue.clone(), |set: &ReplicaSet| [Key::of(set)]);
+    let sets = context.caches.of::<Set>();
+    let own = feed(sets.clone(), queue.clone(), |set: &Set| [Key::of(set)]);
     let pods = feed(context.caches.of::<Pod>(), queue.clone(), move |pod: &Pod| {
-        owner::concerned(&sets, |set| Some(&set.spec.selector), &pod.metadata)
+        owner::concerned_by(&sets, |set| set.selector().ok(), &pod.metadata)
     });
-    join3(own, pods, side_by_side(&queue, "ReplicaSet", |key| reconcile(&context, key))).await;
+    join3(own, pods, side_by_side(&queue, Set::KIND, |key| reconcile::<Set>(&context, key))).await;
 }
 
 /// What to do about the number of pods.
@@ -43,8 +54,8 @@ enum Scaling {
     Delete(Vec<Arc<Pod>>),
 }
 
-fn scaling(set: &ReplicaSet, active: &[Arc<Pod>]) -> Scaling {
-    let wanted = usize::try_from(replicas(set)).unwrap_or_default();
+fn scaling<Set: Replicas>(set: &Set, active: &[Arc<Pod>]) -> Scaling {
+    let wanted = usize::try_from(set.replicas()).unwrap_or_default();
     match active.len().cmp(&wanted) {
         Ordering::Less => Scaling::Create((wanted - active.len()).min(MOST_AT_ONCE)),
         Ordering::Equal => Scaling::Create(0),
@@ -57,36 +68,40 @@ fn scaling(set: &ReplicaSet, active: &[Arc<Pod>]) -> Scaling {
     }
 }
 
-async fn reconcile(context: &Context, key: Key) -> Result<Option<Duration>, Error> {
-    let (sets, pods) = (context.caches.of::<ReplicaSet>(), context.caches.of::<Pod>());
+async fn reconcile<Set: Replicas>(context: &Context, key: Key) -> Result<Option<Duration>, Error> {
+    let (sets, pods) = (context.caches.of::<Set>(), context.caches.of::<Pod>());
     pods.synced().await;
     let Some(set) = sets.get(&key) else { return Ok(None) };
-    let Some(selector) = selector(&set) else { return Ok(None) };
+    let Some(selector) = selector(&*set) else { return Ok(None) };
     let ours =
         owner::Claimer::new(context.client(), &*set, &selector).claim(pods.list_in(&key.namespace)).await?;
     let mut active: Vec<_> = ours.iter().filter(|pod| pod::is_active(pod)).cloned().collect();
-    let scaled = match set.metadata.deletion_timestamp {
+    let scaled = match set.metadata().deletion_timestamp {
         Some(_) => Ok(()),
-        None => scale(context, &set, &mut active).await,
+        None => scale(context, &*set, &mut active).await,
     };
     let terminating = ours.iter().filter(|pod| pod::is_terminating(pod)).count();
     let now = Timestamp::now();
-    write_status(context, &set, status(&set, &active, terminating, scaled.as_ref().err(), now)).await?;
+    write_status(context, &*set, status(&*set, &active, terminating, scaled.as_ref().err(), now)).await?;
     scaled?;
-    Ok(next_available(&set, &active, now))
+    Ok(next_available(&*set, &active, now))
 }
 
-fn selector(set: &ReplicaSet) -> Option<LabelSelector> {
-    let selector = LabelSelector::of(Some(&set.spec.selector));
-    selector.inspect_err(|error| warn!(set = %Key::of(set), %error, "a selector that cannot be used")).ok()
+fn selector<Set: Replicas>(set: &Set) -> Option<LabelSelector> {
+    let selector = set.selector();
+    selector
+        .inspect_err(
+            |error| warn!(kind = Set::KIND, set = %Key::of(set), %error, "a selector that cannot be used"),
+        )
+        .ok()
 }
 
 /// Brings the number of pods to what is asked, and waits until the cache shows it.
-async fn scale(context: &Context, set: &ReplicaSet, active: &mut Vec<Arc<Pod>>) -> Result<(), Error> {
+async fn scale<Set: Replicas>(context: &Context, set: &Set, active: &mut Vec<Arc<Pod>>) -> Result<(), Error> {
     match scaling(set, active) {
         Scaling::Create(0) => Ok(()),
         Scaling::Create(count) => {
-            let template = set.spec.template.clone().unwrap_or_default();
+            let template = set.template().cloned().unwrap_or_default();
             let pod = make_pods::of_template(set, &template);
             let (created, result) = make_pods::create(context, set, repeat_n(pod, count)).await;
             for pod in created {
@@ -103,27 +118,18 @@ async fn scale(context: &Context, set: &ReplicaSet, active: &mut Vec<Arc<Pod>>) 
     }
 }
 
-fn replicas(set: &ReplicaSet) -> i32 {
-    set.spec.replicas.unwrap_or(1)
-}
-
-fn min_ready_seconds(set: &ReplicaSet) -> i32 {
-    set.spec.min_ready_seconds.unwrap_or_default()
-}
-
 fn count(pods: &[Arc<Pod>], counts: impl Fn(&Pod) -> bool) -> i32 {
     i32::try_from(pods.iter().filter(|pod| counts(pod)).count()).unwrap_or(i32::MAX)
 }
 
-fn status(
-    set: &ReplicaSet,
+fn status<Set: Replicas>(
+    set: &Set,
     active: &[Arc<Pod>],
     terminating: usize,
     failure: Option<&Error>,
     now: Timestamp,
 ) -> ReplicaSetStatus {
-    let template =
-        set.spec.template.as_ref().and_then(|template| template.metadata.as_ref()?.labels.as_ref());
+    let template = set.template().and_then(|template| template.metadata.as_ref()?.labels.as_ref());
     let carries_all = |pod: &Pod| {
         let labels = pod.metadata.labels.as_ref();
         template.is_none_or(|wanted| {
@@ -131,30 +137,30 @@ fn status(
         })
     };
     let available =
-        |pod: &Pod| pod::availability(pod, min_ready_seconds(set), now) == Availability::Available;
+        |pod: &Pod| pod::availability(pod, set.min_ready_seconds(), now) == Availability::Available;
     ReplicaSetStatus {
         replicas: count(active, |_| true),
         fully_labeled_replicas: Some(count(active, carries_all)),
         ready_replicas: Some(count(active, pod::is_ready)),
         available_replicas: Some(count(active, available)),
         terminating_replicas: Some(i32::try_from(terminating).unwrap_or(i32::MAX)),
-        observed_generation: set.metadata.generation,
+        observed_generation: set.metadata().generation,
         conditions: conditions(set, active, failure, now),
     }
 }
 
 /// A `ReplicaFailure` while pods cannot be made or deleted; the time it began stays.
-fn conditions(
-    set: &ReplicaSet,
+fn conditions<Set: Replicas>(
+    set: &Set,
     active: &[Arc<Pod>],
     failure: Option<&Error>,
     now: Timestamp,
 ) -> Option<Vec<ReplicaSetCondition>> {
-    let current = set.status.as_ref().and_then(|status| status.conditions.clone()).unwrap_or_default();
+    let current = set.status().and_then(|status| status.conditions).unwrap_or_default();
     let (failed, mut conditions): (Vec<_>, Vec<_>) =
         current.into_iter().partition(|condition| condition.type_.as_deref() == Some("ReplicaFailure"));
     if let Some(error) = failure {
-        let missing = active.len() < usize::try_from(replicas(set)).unwrap_or_default();
+        let missing = active.len() < usize::try_from(set.replicas()).unwrap_or_default();
         conditions.push(failed.into_iter().next().unwrap_or_else(|| ReplicaSetCondition {
             type_: Some("ReplicaFailure".into()),
             status: Some("True".into()),
@@ -166,14 +172,18 @@ fn conditions(
     (!conditions.is_empty()).then_some(conditions)
 }
 
-async fn write_status(context: &Context, set: &ReplicaSet, status: ReplicaSetStatus) -> Result<(), Error> {
-    if set.status.as_ref() == Some(&status) {
+async fn write_status<Set: Replicas>(
+    context: &Context,
+    set: &Set,
+    status: ReplicaSetStatus,
+) -> Result<(), Error> {
+    let updated = set.with_status(status);
+    if set.status() == updated.status() {
         return Ok(());
     }
-    let updated = ReplicaSet { status: Some(status), ..set.clone() };
     match context.client().update_status(&updated).await {
         Ok(written) => {
-            context.caches.of::<ReplicaSet>().seen(&written.metadata).await;
+            context.caches.of::<Set>().seen(written.metadata()).await;
             Ok(())
         }
         Err(error) if error.is_not_found() => Ok(()),
@@ -182,8 +192,8 @@ async fn write_status(context: &Context, set: &ReplicaSet, status: ReplicaSetSta
 }
 
 /// When the next pod becomes available by time alone: nothing else will tell us.
-fn next_available(set: &ReplicaSet, active: &[Arc<Pod>], now: Timestamp) -> Option<Duration> {
-    let waits = active.iter().filter_map(|pod| match pod::availability(pod, min_ready_seconds(set), now) {
+fn next_available<Set: Replicas>(set: &Set, active: &[Arc<Pod>], now: Timestamp) -> Option<Duration> {
+    let waits = active.iter().filter_map(|pod| match pod::availability(pod, set.min_ready_seconds(), now) {
         Availability::In(wait) => Some(wait),
         Availability::Available | Availability::NotReady => None,
     });

@@ -1,4 +1,5 @@
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Pod};
+use k8s_openapi::api::storage::v1::VolumeAttributesClass;
 use serde_json::json;
 
 use crate::cluster::{Cluster, pod_spec};
@@ -34,4 +35,35 @@ async fn a_volume_goes_unless_it_is_bound() {
     cluster.delete::<PersistentVolume>("disk", "Background").await;
     cluster.set_status::<PersistentVolume>("disk", json!({"phase": "Released"})).await;
     cluster.gone::<PersistentVolume>("disk").await;
+}
+
+#[tokio::test]
+async fn a_class_of_attributes_goes_when_no_claim_and_no_volume_has_it() {
+    let cluster = Cluster::start().await;
+    for name in ["free", "claimed", "had"] {
+        let class = json!({"metadata": {"name": name}, "driverName": "disks.example.com", "parameters": {"iops": "1"}});
+        cluster.create::<VolumeAttributesClass>(class).await;
+    }
+    let claim = json!({
+        "accessModes": ["ReadWriteOnce"], "volumeAttributesClassName": "claimed",
+        "resources": {"requests": {"storage": "1Gi"}},
+    });
+    cluster.create::<PersistentVolumeClaim>(json!({"metadata": {"name": "data"}, "spec": claim})).await;
+    let disk = json!({
+        "capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"], "volumeAttributesClassName": "had",
+        "csi": {"driver": "disks.example.com", "volumeHandle": "1"},
+    });
+    cluster.create::<PersistentVolume>(json!({"metadata": {"name": "disk"}, "spec": disk})).await;
+    for name in ["claimed", "had", "free"] {
+        cluster.delete::<VolumeAttributesClass>(name, "Background").await;
+    }
+    cluster.gone::<VolumeAttributesClass>("free").await;
+    for name in ["claimed", "had"] {
+        let used = cluster.until::<VolumeAttributesClass>(name, |class| class.is_some()).await.unwrap();
+        assert!(used.metadata.deletion_timestamp.is_some(), "{name}");
+    }
+    cluster.delete::<PersistentVolumeClaim>("data", "Background").await;
+    cluster.gone::<VolumeAttributesClass>("claimed").await;
+    cluster.delete::<PersistentVolume>("disk", "Background").await;
+    cluster.gone::<VolumeAttributesClass>("had").await;
 }

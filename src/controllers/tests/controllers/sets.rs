@@ -3,7 +3,7 @@ use std::sync::Arc;
 use client::{Key, Object};
 use k8s_openapi::api::apps::v1::{ControllerRevision, StatefulSet};
 use k8s_openapi::api::batch::v1::{CronJob, Job};
-use k8s_openapi::api::core::v1::{Event, Node, PersistentVolumeClaim, Pod};
+use k8s_openapi::api::core::v1::{Event, Node, PersistentVolumeClaim, Pod, ReplicationController};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use serde_json::{Value, json};
 
@@ -71,6 +71,45 @@ async fn the_pods_of_a_stateful_set_keep_their_names_and_claims() {
     cluster.patch::<StatefulSet>("db", json!({"spec": {"replicas": 1}})).await;
     cluster.until_all::<Pod>(|pods| names(pods) == ["db-0"]).await;
     assert_eq!(cluster.until_all::<PersistentVolumeClaim>(|_| true).await.len(), 2, "the data stays");
+}
+
+#[tokio::test]
+async fn a_replication_controller_keeps_its_pods_and_lets_go_of_what_it_does_not_select() {
+    let cluster = Cluster::start().await;
+    let labels = json!({"app": "db"});
+    let orphan = json!({"metadata": {"name": "orphan", "labels": labels}, "spec": pod_spec()});
+    cluster.create::<Pod>(orphan).await;
+    let template = json!({"metadata": {"labels": labels}, "spec": pod_spec()});
+    let spec = json!({"replicas": 2, "selector": labels, "template": template});
+    cluster.create::<ReplicationController>(json!({"metadata": {"name": "db"}, "spec": spec})).await;
+    let owned = |pod: &Pod| {
+        let owners = pod.metadata.owner_references.iter().flatten();
+        owners.into_iter().any(|owner| (&*owner.kind, &*owner.name) == ("ReplicationController", "db"))
+    };
+    let pods = cluster.until_all::<Pod>(|pods| pods.len() == 2 && pods.iter().all(|pod| owned(pod))).await;
+    assert!(names(&pods).contains(&"orphan"), "adopted");
+    for name in names(&pods) {
+        cluster.run_pod(name, "10.42.0.9").await;
+    }
+    let ready = |wanted: (i32, i32)| {
+        move |set: Option<&ReplicationController>| {
+            set.and_then(|set| set.status.as_ref())
+                .is_some_and(|status| (status.replicas, status.ready_replicas.unwrap_or_default()) == wanted)
+        }
+    };
+    cluster.until::<ReplicationController>("db", ready((2, 2))).await;
+
+    cluster.patch::<Pod>("orphan", json!({"metadata": {"labels": {"app": "other"}}})).await;
+    cluster
+        .until_all::<Pod>(|pods| pods.len() == 3 && pods.iter().filter(|pod| owned(pod)).count() == 2)
+        .await;
+    cluster.remove("orphan").await;
+
+    cluster.patch::<ReplicationController>("db", json!({"spec": {"replicas": 1}})).await;
+    cluster.until_all::<Pod>(|pods| pods.len() == 1).await;
+    cluster.until::<ReplicationController>("db", ready((1, 1))).await;
+    cluster.delete::<ReplicationController>("db", "Background").await;
+    cluster.until_all::<Pod>(<[_]>::is_empty).await;
 }
 
 #[tokio::test]

@@ -54,6 +54,7 @@ pub(super) static KINDS: &[Kind] = &[
         strategy: Strategy {
             validate: slice::validate,
             validate_update: slice::update,
+            warnings: slice::warnings,
             generation: Generation::Spec,
             ..Strategy::PLAIN
         },

@@ -9,7 +9,7 @@ use super::names_of::{named, pool};
 use crate::field::{Errors, Node};
 use crate::kinds::storage::driver_name;
 use crate::names;
-use crate::value::{at, is_zero};
+use crate::value::{at, is_zero, text};
 
 const DEVICES_MAX: usize = 128;
 /// Devices with taints or counters are larger.
@@ -40,6 +40,13 @@ pub(super) fn update(new: &Node<'_, '_>, old: &Value, errors: &mut Errors) {
         let spec = new.at("spec");
         immutable(&spec.at(field), at(at(old, "spec"), field), errors);
     }
+}
+
+pub(super) fn warnings(slice: &Value, _: Option<&Value>) -> Vec<String> {
+    let driver = text(slice, "spec.driver");
+    let warning =
+        format!("spec.driver: driver names should be lowercase; {driver:?} contains uppercase characters");
+    if driver == driver.to_lowercase() { Vec::new() } else { vec![warning] }
 }
 
 fn pool_of(pool_node: &Node<'_, '_>, errors: &mut Errors) {
@@ -127,6 +134,19 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn drivers_are_lowercase() {
+        for (driver, expected) in [
+            ("a.io", &[][..]),
+            (
+                "A.io",
+                &["spec.driver: driver names should be lowercase; \"A.io\" contains uppercase characters"],
+            ),
+        ] {
+            assert_eq!(warnings(&json!({"spec": {"driver": driver}}), None), expected);
+        }
+    }
 
     #[test]
     fn what_a_slice_must_say() {

@@ -17,7 +17,7 @@ crate::tests![
     the_node_is_registered,
 ];
 
-const FOREVER: &str = "trap 'exit 0' TERM; while :; do sleep 1000 & wait; done";
+const FOREVER: &str = "trap 'exit 0' TERM; echo begun; while :; do sleep 1000 & wait; done";
 
 async fn a_pod_becomes_ready_and_goes(ground: &Ground) {
     let agent = ground.agent().await;
@@ -229,7 +229,8 @@ async fn a_memory_limit_that_needs_a_restart(ground: &Ground) {
         spec["containers"][0]["resizePolicy"] =
             json!([{"resourceName": "memory", "restartPolicy": "RestartContainer"}]);
     };
-    ground.pod("web", FOREVER, change).await;
+    let pod = ground.pod("web", FOREVER, change).await;
+    ground.said(&pod, 0, "begun").await;
     ground.until("web", is_ready).await;
     ground
         .resize("web", json!({"limits": {"cpu": "100m", "memory": "32Mi"}, "requests": {"cpu": "10m"}}))

@@ -64,7 +64,7 @@ async fn who_does_not_live_is_restarted(ground: &Ground) {
 
 async fn who_ends_is_no_longer_ready_and_no_longer_judged(ground: &Ground) {
     let agent = ground.agent().await;
-    let script = "trap 'touch /tmp/ending; until test -f /tmp/enough; do sleep 0.1; done; exit 0' TERM; while :; do sleep 1000 & wait; done";
+    let script = "trap 'touch /tmp/ending; until test -f /tmp/enough; do sleep 0.1; done; exit 0' TERM; echo begun; while :; do sleep 1000 & wait; done";
     let command = json!(["test", "!", "-f", "/tmp/ending"]);
     let probe = json!({"exec": {"command": command}, "periodSeconds": 1, "failureThreshold": 1, "timeoutSeconds": 60});
     let pod = ground
@@ -74,6 +74,7 @@ async fn who_ends_is_no_longer_ready_and_no_longer_judged(ground: &Ground) {
             spec["containers"][0]["livenessProbe"] = probe;
         })
         .await;
+    ground.said(&pod, 0, "begun").await;
     ground.until("web", is_ready).await;
     ground.delete("web").await;
     let unready = ground.until("web", |pod| !is_ready(pod)).await;

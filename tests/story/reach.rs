@@ -96,9 +96,11 @@ fn run_and_watch(cluster: &Cluster, image: &str) -> Result<()> {
     let words = words.split(' ').map(str::to_owned).chain(["read word; echo heard $word".to_owned()]);
     let said = cluster.command(words)?.stdin("something\n").ok()?;
     ensure!(said.contains("heard something"), "{said}");
-    let left = cluster.kubectl("get pods asker --ignore-not-found")?;
-    ensure!(left.is_empty(), "{left}");
-    Ok(())
+    eventually(|| {
+        let left = cluster.kubectl("get pods asker --ignore-not-found")?;
+        ensure!(left.is_empty(), "{left}");
+        Ok(())
+    })
 }
 
 /// A container beside those that run, added later, which sees their processes.

@@ -4,10 +4,9 @@ use std::any::{Any, TypeId};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::Object;
 use tokio::task::JoinSet;
 
-use crate::{Cache, Client, ListOptions};
+use crate::{Cache, Client, ListOptions, Object};
 
 /// The caches of this process. Cheap to clone; the watches end when the last clone is dropped.
 #[derive(Clone, Debug)]

@@ -5,7 +5,6 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::Object;
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference, Status, Time};
@@ -13,7 +12,7 @@ use kube::client::Body;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use crate::Error;
+use crate::{Error, Object};
 
 /// No event is longer than the largest object with room for its envelope; a longer line is not the API's.
 const LONGEST_LINE: usize = 8 << 20;
@@ -139,7 +138,7 @@ impl<K> Watch<K> {
     }
 
     /// Cuts what has come into whole lines; the rest waits for more.
-    pub(crate) fn take(&mut self, data: &[u8]) -> Result<(), Error> {
+    fn take(&mut self, data: &[u8]) -> Result<(), Error> {
         let mut searched = self.pending.len();
         self.pending.extend_from_slice(data);
         while let Some(end) = self.pending[searched..].iter().position(|byte| *byte == b'\n') {
@@ -192,7 +191,20 @@ impl<K> Watch<K> {
 
 #[cfg(test)]
 mod tests {
+    use k8s_openapi::api::core::v1::ConfigMap;
+
     use super::*;
+
+    #[tokio::test]
+    async fn an_event_may_come_in_pieces() {
+        let line = r#"{"type":"ADDED","object":{"metadata":{"name":"a"}}}"#.to_owned() + "\n";
+        let mut watch: Watch<ConfigMap> = Watch::new("GET".into(), Body::empty());
+        for byte in line.as_bytes() {
+            watch.take(std::slice::from_ref(byte)).unwrap();
+        }
+        assert!(matches!(watch.next().await, Some(Ok(Event::Applied(_)))));
+        assert!(watch.next().await.is_none());
+    }
 
     #[test]
     fn metadata_is_all_there_but_its_managers() {

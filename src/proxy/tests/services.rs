@@ -2,7 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-#[path = "../../network/tests/namespace/mod.rs"]
+#[path = "../../network/tests/network/namespace.rs"]
+#[expect(dead_code, reason = "shared with the tests of `network`, which need more of it")]
 mod namespace;
 
 use std::collections::BTreeMap;

@@ -1,8 +1,6 @@
 //! Rulesets in the kernel: what Debian's `nft` reads back, and what becomes of packets.
 //!
-//! Each test runs on a thread with a network namespace of its own, which goes when the thread does.
-
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
+//! Each test runs on a thread in a network namespace of its own.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -12,20 +10,14 @@ use network::nft::{
     Base, Chain, Change, Element, Error, Expression as E, Field, Hook, Key, Kind, Nftables, Rule, Ruleset,
     Set, Stored, Subject, Target, Type, Value, Verdict, priority,
 };
-use nix::sched::{CloneFlags, unshare};
+
+use crate::namespace::Namespace;
 
 /// Runs the test in a fresh network namespace; where there is no right to one, says so and passes.
 fn in_namespace(test: impl AsyncFnOnce() + Send) {
-    let run = || {
-        if let Err(errno) = unshare(CloneFlags::CLONE_NEWNET) {
-            eprintln!("skipped: a network namespace of its own: {errno}");
-            return;
-        }
-        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(test());
-    };
-    std::thread::scope(|scope| {
-        scope.spawn(run).join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-    });
+    if let Some(namespace) = Namespace::new() {
+        namespace.block_on(test);
+    }
 }
 
 fn output(program: &str, arguments: &str) -> String {

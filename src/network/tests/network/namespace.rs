@@ -1,7 +1,5 @@
 //! Network namespaces for tests: machines and pods without processes. Each goes when its file is closed.
 
-#![allow(dead_code, reason = "each test binary uses what it needs")]
-
 use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{IpAddr, TcpListener, TcpStream};

@@ -1,9 +1,5 @@
 //! Two nodes, a cable between them, and a pod on each.
 
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
-
-mod namespace;
-
 use std::future::{Future, poll_fn};
 use std::io::ErrorKind;
 use std::net::{IpAddr, TcpStream, UdpSocket};
@@ -11,8 +7,9 @@ use std::path::Path;
 use std::task::Poll;
 
 use futures_util::FutureExt;
-use namespace::{Namespace, cable, say};
 use network::{Backend, Overlay, OverlayConfig, Peer, PodNetwork, PodNetworkConfig};
+
+use crate::namespace::{Namespace, cable, say};
 
 struct Node {
     machine: Namespace,

@@ -1,17 +1,14 @@
 //! Pods on one node: namespaces linked to another namespace, and connections between them.
 
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
-
-mod namespace;
-
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::{IpAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::time::Duration;
 
-use namespace::{Namespace, cable, say};
 use network::{HostPort, PodNetwork, PodNetworkConfig};
+
+use crate::namespace::{Namespace, cable, say};
 
 /// For a connection that nobody accepts.
 const PATIENCE: Duration = Duration::from_secs(2);

@@ -1,4 +1,4 @@
-//! The ports that skiff binds, and who is there already.
+//! The ports that skiff binds, and who is there already. A kubelet's own port is none of them: nodes are not dialled.
 //!
 //! Other software is mentioned only if it holds one of them: a containerd beside skiff does no harm.
 
@@ -9,7 +9,6 @@ use super::finding::Check;
 use super::root::Root;
 use super::sockets::{Process, Protocol, Socket, holder};
 
-const KUBELET: u16 = 10_250;
 const VXLAN: u16 = 8472;
 const DNS: u16 = 53;
 /// It outlives the process that made it.
@@ -47,7 +46,6 @@ fn wishes(settings: &Settings) -> Vec<Wish> {
     };
     let api = |port| anywhere("port-api", Protocol::Tcp, port, Some("--https-listen-port"));
     let node = [
-        anywhere("port-kubelet", Protocol::Tcp, KUBELET, None),
         anywhere("port-vxlan", Protocol::Udp, VXLAN, None),
         dns("port-dns-udp", Protocol::Udp),
         dns("port-dns-tcp", Protocol::Tcp),
@@ -131,7 +129,7 @@ fn evict(wish: &Wish, name: &str) -> String {
         "k0s" => "k0scontroller",
         "kubelite" => "snap.microk8s.daemon-kubelite",
         "systemd-resolve" => "systemd-resolved",
-        "kubelet" | "dnsmasq" | "named" | "unbound" | "pihole-FTL" => name,
+        "dnsmasq" | "named" | "unbound" | "pihole-FTL" => name,
         other => return format!("stop {other}{}", elsewhere(wish)),
     };
     format!("systemctl disable --now {unit}{}", elsewhere(wish))
@@ -181,10 +179,7 @@ mod tests {
         let checks = judged(&[("proc/net/tcp", HEAD)], None);
         let names: Vec<_> = checks.iter().map(|check| (check.name, check.outcome.word())).collect();
         let pass = |name| (name, "pass");
-        assert_eq!(
-            names,
-            ["port-api", "port-kubelet", "port-vxlan", "port-dns-udp", "port-dns-tcp"].map(pass)
-        );
+        assert_eq!(names, ["port-api", "port-vxlan", "port-dns-udp", "port-dns-tcp"].map(pass));
     }
 
     #[test]
@@ -192,7 +187,7 @@ mod tests {
         let agent =
             Settings { data_dir: "/var/lib/skiff".into(), https_listen_port: None, cluster_dns: Vec::new() };
         let names: Vec<_> = wishes(&agent).iter().map(|wish| wish.name).collect();
-        assert_eq!(names, ["port-kubelet", "port-vxlan"]);
+        assert_eq!(names, ["port-vxlan"]);
     }
 
     #[test]
@@ -208,10 +203,10 @@ mod tests {
 
     #[test]
     fn skiff_does_not_stand_in_its_own_way() {
-        let tcp = row("00000000", 10_250, "0A");
+        let tcp = row("00000000", 6443, "0A");
         let files = [("proc/net/tcp", tcp.as_str()), ("proc/900/comm", "skiff\n")];
         let checks = judged(&files, Some(("proc/900/fd/7", "socket:[777]")));
-        assert_eq!(find(&checks, "port-kubelet").outcome.word(), "pass");
+        assert_eq!(find(&checks, "port-api").outcome.word(), "pass");
     }
 
     #[test]

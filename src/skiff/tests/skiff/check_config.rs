@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
-const NAMES: [&str; 26] = [
+const NAMES: [&str; 25] = [
     "kernel-version",
     "kernel-features",
     "veth",
@@ -31,7 +31,6 @@ const NAMES: [&str; 26] = [
     "rp-filter",
     "firewall",
     "port-api",
-    "port-kubelet",
     "port-vxlan",
     "port-dns-udp",
     "port-dns-tcp",

@@ -1,0 +1,4 @@
+//! The binary by its public face.
+
+mod check_config;
+mod cli;

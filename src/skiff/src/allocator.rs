@@ -1,21 +1,11 @@
 //! The memory allocator: mimalloc, told to return memory at once.
 //!
-//! Measured with objects of an API server: 4 threads decode, clone and encode 72 000 Pods and free half of them on another thread,
-//! then all but 2 MB is freed. Static x86-64 binary, two cores, PSS afterwards:
-//!
-//! | allocator | CPU s | peak MB | after MB | binary kB |
-//! |---|---|---|---|---|
-//! | musl's | 5.2 | 750 | 750, and growing | 0 |
-//! | dlmalloc (one lock) | 18 | 275 | 274 | +24 |
-//! | jemalloc | 3.0 | 285 | 270 | +319 |
-//! | jemalloc, no decay, 2 arenas | 3.4 | 231 | 16 | +319 |
-//! | mimalloc 3 | 3.5 | 284 | 280 | +128 |
-//! | mimalloc 3, no purge delay | 4.5 | 261 | 26 | +128 |
+//! Chosen by a load like an API server's, on two cores: 4 threads decode, clone and encode 72 000 Pods and free half of them on
+//! another thread, then all but 2 MB is freed. BENCHMARKS.md has the figures of all that were tried.
 //!
 //! jemalloc is a little better but fixes the page size when it is compiled: a binary for 4 KiB pages does not start on the
 //! 16 KiB pages of a Raspberry Pi 5. With a delay, memory is returned by a later call of the same thread, and on an idle
 //! board that call never comes.
-
 //!
 //! Huge pages are refused, before the allocator maps its first arena: where the kernel gives them to all or to who asks (mimalloc
 //! asks), a shim that holds 100 kB would own 4 MB. It is inherited; what starts containers takes it back (`oci`).

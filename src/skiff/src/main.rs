@@ -18,6 +18,7 @@ mod inheritance;
 mod lifecycle;
 mod logs;
 mod node;
+mod output;
 mod panics;
 mod text;
 mod token;

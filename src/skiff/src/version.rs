@@ -5,6 +5,8 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
+use crate::output::Output;
+
 /// What a bug report needs to name a build.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -29,13 +31,6 @@ pub(crate) struct Args {
     /// How to print it
     #[arg(short, long, value_enum, default_value_t)]
     output: Output,
-}
-
-#[derive(Debug, Clone, Copy, Default, clap::ValueEnum)]
-enum Output {
-    #[default]
-    Text,
-    Json,
 }
 
 impl fmt::Display for Version {

@@ -14,6 +14,7 @@ use super::{
     ports, pressure, seccomp, swap, users,
 };
 use crate::exit::Exit;
+use crate::output::Output;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -29,13 +30,6 @@ pub(crate) struct Args {
     /// How to print it
     #[arg(long, short, value_enum, default_value_t)]
     output: Output,
-}
-
-#[derive(Debug, Clone, Copy, Default, clap::ValueEnum)]
-enum Output {
-    #[default]
-    Text,
-    Json,
 }
 
 /// What of skiff's configuration the machine has to bear.

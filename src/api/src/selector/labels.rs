@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::parse::RequirementError;
 use crate::names;
-use crate::value::{at, list, members, text};
+use crate::value::{list, members, text};
 
 /// A conjunction of requirements, sorted by key.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -81,10 +81,6 @@ impl LabelSelector {
     pub fn matches_with<'a>(&self, label: impl Fn(&str) -> Option<&'a str>) -> bool {
         !self.nothing
             && self.requirements.iter().all(|requirement| requirement.matches(label(&requirement.key)))
-    }
-
-    pub fn matches_object(&self, object: &Value) -> bool {
-        self.matches(at(object, "metadata.labels"))
     }
 }
 

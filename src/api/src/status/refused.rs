@@ -77,11 +77,6 @@ impl Status {
         Self::new(429, "TooManyRequests", message).retry_after(retry_after_seconds)
     }
 
-    /// An eviction that a disruption budget does not allow now.
-    pub fn budget_exhausted(message: &str, cause: &str) -> Self {
-        Self::new(429, "TooManyRequests", message).caused("DisruptionBudget", cause, "")
-    }
-
     pub fn internal(error: &str) -> Self {
         Self::new(500, "InternalError", format!("Internal error occurred: {error}")).caused("", error, "")
     }
@@ -104,14 +99,6 @@ impl Status {
     pub fn too_large_resource_version(wanted: u64, current: u64) -> Self {
         let message = format!("Too large resource version: {wanted}, current: {current}");
         Self::timeout(&message, 1).caused("ResourceVersionTooLarge", "Too large resource version", "")
-    }
-
-    /// The server is not ready to answer for this resource yet.
-    pub fn server_timeout(resource: Resource<'_>, verb: &str, retry_after_seconds: u32) -> Self {
-        let message = format!(
-            "The {verb} operation against {resource} could not be completed at this time, please try again."
-        );
-        Self::new(500, "ServerTimeout", message).about(resource, "").retry_after(retry_after_seconds)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Failures of the request itself, whatever is stored.
 
-use super::{Resource, Status};
+use super::Status;
 
 impl Status {
     pub fn bad_request(message: impl Into<String>) -> Self {
@@ -10,12 +10,6 @@ impl Status {
     /// `the server does not allow this method on the requested resource`
     pub fn method_not_allowed() -> Self {
         Self::new(405, "MethodNotAllowed", "the server does not allow this method on the requested resource")
-    }
-
-    /// `delete is not supported on resources of kind "namespaces"`
-    pub fn verb_not_supported(resource: Resource<'_>, verb: &str) -> Self {
-        let message = format!("{verb} is not supported on resources of kind \"{resource}\"");
-        Self::new(405, "MethodNotAllowed", message).about(resource, "")
     }
 
     pub fn not_acceptable(accepted: &[&str]) -> Self {

@@ -19,9 +19,19 @@ use crate::load::Place;
 use crate::metrics::Call;
 use crate::nodes::{self, Nodes};
 use crate::request::options;
-use crate::request::{self, Content, Envelope, Query, Request, Resource, Target};
+use crate::request::{self, Accept, Content, Envelope, Query, Request, Resource, Target};
 use crate::user::User;
 use crate::{admit, health, impersonate, verb, view};
+
+/// A request for objects before its body was read, and the forms that it and its answer travel in.
+struct Exchange<B> {
+    request: Request,
+    body: B,
+    sent: Form,
+    wanted: Form,
+    /// It came over a connection, not from a component of this process.
+    outside: bool,
+}
 
 impl Shared {
     /// The answer, in the time that the client and the server have for it.
@@ -53,14 +63,7 @@ impl Shared {
             let answer = health::answer(endpoint, check.as_deref(), &query, self.leaving.is_cancelled())?;
             return Ok(answer.unwrap_or_else(no_such_page));
         }
-        let user = self.authenticator.user(&parts.extensions, &parts.headers)?;
-        if let Some(record) = record.as_deref_mut() {
-            record.comes_from(&user);
-        }
-        let user = impersonate::user(user, &parts.headers, &self.authorizer)?;
-        if let Some(record) = record.as_deref_mut() {
-            record.acts_as(&user);
-        }
+        let user = self.identify(&parts, record.as_deref_mut())?;
         let Target::Resource(resource) = target else {
             // As the target was read, so that it is the same that is judged and answered.
             let path = percent_decode_str(parts.uri.path()).decode_utf8_lossy();
@@ -70,21 +73,57 @@ impl Shared {
             return Ok(form.whole(self.describe(&target, &query, &parts)?).await);
         };
         if nodes::answers(&resource) {
-            let nodes = Nodes {
-                store: &self.store,
-                tunnels: &self.tunnels,
-                authorizer: &self.authorizer,
-                streams: &self.streams,
-            };
-            return nodes.answer(parts, body, resource, &user).await;
+            return self.nodes().answer(parts, body, resource, &user).await;
         }
+        let (request, sent, wanted) = self.understand(parts, query, resource, user, wanted)?;
+        let running = self.metrics.begin(Call::of(&request));
+        match self.serve(Exchange { request, body, sent, wanted, outside }, record).await {
+            Ok(answer) => Ok(running.done(answer)),
+            Err(status) => {
+                running.failed(status.code);
+                Err(status)
+            }
+        }
+    }
+
+    /// Who asks, and in whose name.
+    fn identify(&self, parts: &Parts, mut record: Option<&mut Record>) -> Result<User, Status> {
+        let user = self.authenticator.user(&parts.extensions, &parts.headers)?;
+        if let Some(record) = record.as_deref_mut() {
+            record.comes_from(&user);
+        }
+        let user = impersonate::user(user, &parts.headers, &self.authorizer)?;
+        if let Some(record) = record {
+            record.acts_as(&user);
+        }
+        Ok(user)
+    }
+
+    fn nodes(&self) -> Nodes<'_> {
+        Nodes {
+            store: &self.store,
+            tunnels: &self.tunnels,
+            authorizer: &self.authorizer,
+            streams: &self.streams,
+        }
+    }
+
+    /// What is asked of objects, the form in which their body is sent, and the one in which their answer is wanted.
+    fn understand(
+        &self,
+        parts: Parts,
+        query: Query,
+        resource: Resource,
+        user: User,
+        wanted: Result<(Accept, Form), Status>,
+    ) -> Result<(Request, Form, Form), Status> {
         let protobuf = || form::has_protobuf(resource.kind);
         let sent = Content::of(&parts.method, &parts.headers, protobuf);
         if wanted.is_err() || sent.is_err() {
             // Whoever may not ask this, or cannot, is told that first.
             self.check_asked(&user, &parts.method, &resource, &query)?;
         }
-        let ((accept, form), (content, sent)) = (wanted?, sent?);
+        let ((accept, wanted), (content, sent)) = (wanted?, sent?);
         let request = Request {
             accept: accept.carrying(&query)?,
             content,
@@ -97,26 +136,15 @@ impl Shared {
             user,
             rights: self.authorizer.clone(),
         };
-        let running = self.metrics.begin(Call::of(&request));
-        match self.serve(request, body, outside, sent, form, record).await {
-            Ok(answer) => Ok(running.done(answer)),
-            Err(status) => {
-                running.failed(status.code);
-                Err(status)
-            }
-        }
+        Ok((request, sent, wanted))
     }
 
-    /// A request for objects, whose body was sent in one form and whose answer is wanted in another.
     async fn serve<B: Incoming>(
         &self,
-        request: Request,
-        body: B,
-        outside: bool,
-        sent: Form,
-        form: Form,
+        exchange: Exchange<B>,
         record: Option<&mut Record>,
     ) -> Result<Answer, Status> {
+        let Exchange { request, body, sent, wanted, outside } = exchange;
         self.check_asked(&request.user, &request.method, &request.resource, &request.query)?;
         options::check(&request)?;
         let (body, _room) = self.bodies.read(body, outside.then_some(&*request.user.name)).await?;
@@ -136,7 +164,7 @@ impl Shared {
             Some(view) => view::shown(view, answer).await?,
             None => answer,
         };
-        let mut answer = if watch { form.events(answer) } else { form.whole(answer).await };
+        let mut answer = if watch { wanted.events(answer) } else { wanted.whole(answer).await };
         verb::write::warn(&mut answer, asked.deprecation_warning());
         Ok(answer)
     }

@@ -38,8 +38,26 @@ pub trait Typed: k8s_openapi::Resource + Sized {
     fn encode(&self) -> Result<Vec<u8>, Error>;
 }
 
+/// Whether components can read an object of a kind; none of a kind that no component reads.
+pub fn check(api_version: &str, kind: &str, json: &[u8]) -> Option<Result<(), Error>> {
+    let read = |known: &&Reading| known.api_version == api_version && known.kind == kind;
+    READINGS.iter().find(read).map(|known| (known.decode)(json))
+}
+
+struct Reading {
+    api_version: &'static str,
+    kind: &'static str,
+    decode: fn(&[u8]) -> Result<(), Error>,
+}
+
 macro_rules! typed {
     ($($kind:ty),+ $(,)?) => {
+        const READINGS: &[Reading] = &[$(Reading {
+            api_version: <$kind as k8s_openapi::Resource>::API_VERSION,
+            kind: <$kind as k8s_openapi::Resource>::KIND,
+            decode: |json| <$kind as Typed>::decode(json).map(drop),
+        }),+];
+
         $(impl Typed for $kind {
             fn decode(json: &[u8]) -> Result<Self, Error> {
                 serde_json::from_slice(json).map_err(|source| Error { kind: Self::KIND, source })

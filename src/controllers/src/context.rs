@@ -1,6 +1,6 @@
 //! What every controller is given.
 
-use client::{Caches, Client, Recorder};
+use client::{Caches, Client, Error, Object, Recorder, Scoped};
 
 /// The way to the API, in the name of the controllers. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -12,5 +12,17 @@ pub(crate) struct Context {
 impl Context {
     pub(crate) fn client(&self) -> &Client {
         self.caches.client()
+    }
+
+    /// Writes the status of an object and waits until the cache has seen it. One that is gone needs none.
+    pub(crate) async fn write_status<K: Object<Scope: Scoped>>(&self, updated: &K) -> Result<(), Error> {
+        match self.client().update_status(updated).await {
+            Ok(written) => {
+                self.caches.of::<K>().seen(written.metadata()).await;
+                Ok(())
+            }
+            Err(error) if error.is_not_found() => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 }

@@ -243,14 +243,7 @@ async fn write(
     if budget.status == status {
         return Ok(());
     }
-    match context.client().update_status(&PodDisruptionBudget { status, ..budget.clone() }).await {
-        Ok(written) => {
-            context.caches.of::<PodDisruptionBudget>().seen(&written.metadata).await;
-            Ok(())
-        }
-        Err(error) if error.is_not_found() => Ok(()),
-        Err(error) => Err(error),
-    }
+    context.write_status(&PodDisruptionBudget { status, ..budget.clone() }).await
 }
 
 #[cfg(test)]

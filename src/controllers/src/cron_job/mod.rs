@@ -14,7 +14,6 @@ use jiff::tz::TimeZone;
 use k8s_openapi::api::batch::v1::{CronJob, CronJobStatus, Job};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use k8s_openapi::jiff::Timestamp;
-use tracing::debug;
 
 use self::due::Due;
 use crate::context::Context;
@@ -248,17 +247,7 @@ impl Look<'_> {
         {
             return Ok(());
         }
-        match self.context.client().update_status(&CronJob { status, ..self.cron.clone() }).await {
-            Ok(written) => {
-                self.context.caches.of::<CronJob>().seen(&written.metadata).await;
-                Ok(())
-            }
-            Err(error) if error.is_not_found() => Ok(()),
-            Err(error) => {
-                debug!(cron = %Key::of(self.cron), %error, "the status is decided again");
-                Err(error)
-            }
-        }
+        self.context.write_status(&CronJob { status, ..self.cron.clone() }).await
     }
 
     fn tell(&self, severity: Severity, reason: &str, message: String) {

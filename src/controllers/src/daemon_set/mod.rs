@@ -242,14 +242,7 @@ impl Worker<'_> {
         if self.set.status == status {
             return Ok(());
         }
-        match self.context.client().update_status(&DaemonSet { status, ..self.set.clone() }).await {
-            Ok(written) => {
-                self.context.caches.of::<DaemonSet>().seen(&written.metadata).await;
-                Ok(())
-            }
-            Err(error) if error.is_not_found() => Ok(()),
-            Err(error) => Err(error),
-        }
+        self.context.write_status(&DaemonSet { status, ..self.set.clone() }).await
     }
 
     /// When the next pod becomes available by time alone: nothing else will tell us.

@@ -420,14 +420,7 @@ impl Worker<'_> {
             return Ok(());
         }
         let updated = Deployment { status: Some(status), ..self.deployment.clone() };
-        match self.context.client().update_status(&updated).await {
-            Ok(written) => {
-                self.context.caches.of::<Deployment>().seen(&written.metadata).await;
-                Ok(())
-            }
-            Err(error) if error.is_not_found() => Ok(()),
-            Err(error) => Err(error),
-        }
+        self.context.write_status(&updated).await
     }
 }
 

@@ -181,14 +181,7 @@ async fn write_status<Set: Replicas>(
     if set.status() == updated.status() {
         return Ok(());
     }
-    match context.client().update_status(&updated).await {
-        Ok(written) => {
-            context.caches.of::<Set>().seen(written.metadata()).await;
-            Ok(())
-        }
-        Err(error) if error.is_not_found() => Ok(()),
-        Err(error) => Err(error),
-    }
+    context.write_status(&updated).await
 }
 
 /// When the next pod becomes available by time alone: nothing else will tell us.

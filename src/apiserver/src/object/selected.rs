@@ -7,7 +7,6 @@ use api::kinds::Kind;
 use api::selector::FieldTerm;
 use api::status::Status;
 use serde::Deserialize;
-use serde_json::Value;
 use store::Entry;
 
 use crate::answer;
@@ -70,9 +69,8 @@ impl Selected {
         let damaged = |error| answer::damaged(entry, &error);
         if !selection.labels.is_everything() {
             let object: Labelled<'_> = serde_json::from_slice(entry.value()).map_err(damaged)?;
-            let labels = object.metadata.labels.into_iter();
-            let labels = labels.map(|(name, value)| (name.into_owned(), Value::from(value.into_owned())));
-            if !selection.labels.matches(&Value::Object(labels.collect())) {
+            let labels = object.metadata.labels;
+            if !selection.labels.matches_with(|name| labels.get(name).map(AsRef::as_ref)) {
                 return Ok(false);
             }
         }

@@ -1,33 +1,23 @@
-//! The client itself: one request each for the verbs that components use.
+//! The client itself: one exchange each for the verbs that components use.
 
 use std::fmt;
 
-use crate::Object;
 use bytes::Bytes;
 use http::{Method, Request, header};
 use http_body_util::BodyExt;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ListMeta, ObjectMeta};
 use kube::client::Body;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::path::Scoped;
+use crate::request::{Content, DeleteOptions, ListOptions, Patch};
 use crate::watch::OnlyMetadata;
-use crate::{Error, Key, Path, Watch};
+use crate::{Error, Key, Object, Path, Watch};
 
 /// A connection to an API server, in this process or on another machine. Cheap to clone.
 #[derive(Clone)]
 pub struct Client(kube::Client);
-
-/// What to list or watch. Empty selectors select all.
-#[derive(Clone, Debug, Default)]
-pub struct ListOptions {
-    pub labels: String,
-    pub fields: String,
-    /// Objects per page; 0 for all at once.
-    pub limit: u32,
-    pub continue_token: String,
-}
 
 /// One page of a list, and the token that leads to the next.
 #[derive(Debug)]
@@ -35,49 +25,6 @@ pub struct Page<K> {
     pub items: Vec<K>,
     pub revision: String,
     pub continue_token: Option<String>,
-}
-
-/// A patch by its media type.
-#[derive(Clone, Debug)]
-pub enum Patch {
-    Json(serde_json::Value),
-    Merge(serde_json::Value),
-    Strategic(serde_json::Value),
-    /// Server-side apply, as the named field manager.
-    Apply {
-        manager: String,
-        force: bool,
-        object: serde_json::Value,
-    },
-}
-
-#[derive(Clone, Debug, Default, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct DeleteOptions {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub grace_period_seconds: Option<i64>,
-    /// `Foreground`, `Background` or `Orphan`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub propagation_policy: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub preconditions: Option<Preconditions>,
-}
-
-#[derive(Clone, Debug, Default, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Preconditions {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub uid: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub resource_version: Option<String>,
-}
-
-impl DeleteOptions {
-    /// Deletes only the very object that was looked at, not a later one of the same name.
-    pub fn of_uid(uid: impl Into<String>) -> Self {
-        let preconditions = Preconditions { uid: Some(uid.into()), ..Preconditions::default() };
-        Self { preconditions: Some(preconditions), ..Self::default() }
-    }
 }
 
 #[derive(Deserialize)]
@@ -119,7 +66,7 @@ impl Client {
     }
 
     pub async fn list<K: Object>(&self, path: &Path, options: &ListOptions) -> Result<Page<K>, Error> {
-        let target = format!("{}?{}", path.as_str(), options.query());
+        let target = options.list_target(path);
         let request = describe(&Method::GET, &target);
         let answer = self.answer(Method::GET, &target, None).await?;
         let list: RawList<'_> = decode(&request, || serde_json::from_slice(&answer))?;
@@ -139,7 +86,7 @@ impl Client {
         options: &ListOptions,
         revision: &str,
     ) -> Result<Watch<K>, Error> {
-        let target = watch_target(path, options, revision);
+        let target = options.watch_target(path, revision);
         let body = self.body(Method::GET, &target, None).await?;
         Ok(Watch::new(describe(&Method::GET, &target), body))
     }
@@ -181,7 +128,7 @@ impl Client {
     {
         let path = Path::object::<K>(key);
         let path = if let Some(segment) = subresource { path.child(segment) } else { path };
-        let target = format!("{}{}", path.as_str(), patch.query());
+        let target = patch.target(&path);
         self.exchange(Method::PATCH, &target, Some(patch.content())).await
     }
 
@@ -203,7 +150,7 @@ impl Client {
 
     /// The metadata of the objects of any kind.
     pub async fn list_metadata(&self, path: &Path, options: &ListOptions) -> Result<Page<ObjectMeta>, Error> {
-        let target = format!("{}?{}", path.as_str(), options.query());
+        let target = options.list_target(path);
         let request = describe(&Method::GET, &target);
         let answer = collect(&request, self.body_as(PARTIAL_LIST, Method::GET, &target, None).await?).await?;
         let list: MetadataList = decode(&request, || serde_json::from_slice(&answer))?;
@@ -216,7 +163,7 @@ impl Client {
 
     /// Every change after `revision` of the metadata of the objects of any kind.
     pub async fn watch_metadata(&self, path: &Path, revision: &str) -> Result<Watch<ObjectMeta>, Error> {
-        let target = watch_target(path, &ListOptions::default(), revision);
+        let target = ListOptions::default().watch_target(path, revision);
         let body = self.body_as(PARTIAL, Method::GET, &target, None).await?;
         Ok(Watch::of_metadata(describe(&Method::GET, &target), body))
     }
@@ -228,14 +175,13 @@ impl Client {
 
     /// Patches an object of any kind, whatever comes back.
     pub async fn patch_at(&self, path: &Path, patch: &Patch) -> Result<(), Error> {
-        let target = format!("{}{}", path.as_str(), patch.query());
+        let target = patch.target(path);
         self.answer(Method::PATCH, &target, Some(patch.content())).await.map(drop)
     }
 
     /// Deletes an object, or all objects of a collection, of any kind.
     pub async fn delete_at(&self, path: &Path, options: &DeleteOptions) -> Result<(), Error> {
-        let body = serde_json::to_vec(options).expect("options of strings and numbers are JSON");
-        self.answer(Method::DELETE, path.as_str(), Some(Content::json(body))).await.map(drop)
+        self.answer(Method::DELETE, path.as_str(), Some(options.content())).await.map(drop)
     }
 
     /// Any other exchange of JSON: subresources whose kind differs from their object's.
@@ -298,94 +244,6 @@ impl Client {
         }
         Err(Error::of_answer(code, &collect(&description, answer.into_body()).await?))
     }
-}
-
-struct Content {
-    media_type: &'static str,
-    bytes: Vec<u8>,
-}
-
-impl Content {
-    fn json(bytes: Vec<u8>) -> Self {
-        Self { media_type: "application/json", bytes }
-    }
-}
-
-impl Patch {
-    fn content(&self) -> Content {
-        let (media_type, value) = match self {
-            Self::Json(value) => ("application/json-patch+json", value),
-            Self::Merge(value) => ("application/merge-patch+json", value),
-            Self::Strategic(value) => ("application/strategic-merge-patch+json", value),
-            Self::Apply { object, .. } => ("application/apply-patch+yaml", object),
-        };
-        Content { media_type, bytes: value.to_string().into_bytes() }
-    }
-
-    fn query(&self) -> String {
-        let Self::Apply { manager, force, .. } = self else {
-            return String::new();
-        };
-        let mut query = Query::default();
-        query.pair("fieldManager", manager);
-        query.pair("force", if *force { "true" } else { "false" });
-        format!("?{query}")
-    }
-}
-
-impl ListOptions {
-    fn query(&self) -> Query {
-        let mut query = Query::default();
-        for (name, value) in [
-            ("labelSelector", &self.labels),
-            ("fieldSelector", &self.fields),
-            ("continue", &self.continue_token),
-        ] {
-            if !value.is_empty() {
-                query.pair(name, value);
-            }
-        }
-        if self.limit > 0 {
-            query.pair("limit", &self.limit.to_string());
-        }
-        query
-    }
-}
-
-/// The part of a target after the question mark.
-#[derive(Default)]
-struct Query(String);
-
-impl Query {
-    fn pair(&mut self, name: &str, value: &str) {
-        if !self.0.is_empty() {
-            self.0.push('&');
-        }
-        self.0.push_str(name);
-        self.0.push('=');
-        for byte in value.bytes() {
-            match byte {
-                b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
-                    self.0.push(char::from(byte));
-                }
-                _ => self.0.push_str(&format!("%{byte:02X}")),
-            }
-        }
-    }
-}
-
-impl fmt::Display for Query {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-fn watch_target(path: &Path, options: &ListOptions, revision: &str) -> String {
-    let mut query = options.query();
-    query.pair("watch", "true");
-    query.pair("allowWatchBookmarks", "true");
-    query.pair("resourceVersion", revision);
-    format!("{}?{query}", path.as_str())
 }
 
 fn describe(method: &Method, target: &str) -> String {

@@ -20,13 +20,15 @@ mod error;
 mod path;
 mod queue;
 mod recorder;
+mod request;
 mod watch;
 
 pub use cache::{Cache, Change, Changes};
 pub use caches::Caches;
-pub use connection::{Client, DeleteOptions, ListOptions, Page, Patch, Preconditions};
+pub use connection::{Client, Page};
 pub use error::Error;
 pub use path::{Key, Object, Path, Scoped};
 pub use queue::Queue;
 pub use recorder::{Recorder, Severity, reference};
+pub use request::{DeleteOptions, ListOptions, Patch, Preconditions};
 pub use watch::{Event, Watch};

@@ -22,14 +22,9 @@ pub(crate) struct OfNode(pub(crate) Arc<Context>);
 impl OfNode {
     fn pod(&self, namespace: &str, name: &str, uid: Option<&str>) -> Result<Arc<Pod>, Refusal> {
         let pod = self.0.caches.of::<Pod>().get(&Key::new(namespace, name));
-        let ours = pod.filter(|pod| self.is_ours(pod));
+        let ours = pod.filter(|pod| self.0.is_own(pod));
         let same = |pod: &Arc<Pod>| uid.is_none_or(|uid| pod.metadata.uid.as_deref() == Some(uid));
         ours.filter(same).ok_or_else(|| Refusal::not_found("pod does not exist"))
-    }
-
-    fn is_ours(&self, pod: &Pod) -> bool {
-        let node = pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref());
-        node == Some(self.0.config.node_name.as_str())
     }
 
     fn sandbox(&self, pod: &Pod) -> Option<oci::Pod> {
@@ -53,9 +48,7 @@ impl OfNode {
 
 impl Workloads for OfNode {
     fn pods(&self) -> Vec<Arc<Pod>> {
-        let mut pods = self.0.caches.of::<Pod>().list();
-        pods.retain(|pod| self.is_ours(pod));
-        pods
+        self.0.own_pods()
     }
 
     fn log(&self, namespace: &str, pod: &str, container: &str, previous: bool) -> Result<Log, Refusal> {

@@ -26,7 +26,6 @@ pub enum Event<K> {
     /// Nothing changed for us, but the watch has come this far.
     Bookmark {
         revision: String,
-        initial_events_end: bool,
     },
 }
 
@@ -163,11 +162,7 @@ impl<K> Watch<K> {
             "BOOKMARK" => {
                 let OnlyMetadata { metadata } =
                     serde_json::from_slice(object).map_err(|source| self.garbled(source))?;
-                let annotations = metadata.annotations.unwrap_or_default();
-                Ok(Event::Bookmark {
-                    revision: metadata.resource_version.unwrap_or_default(),
-                    initial_events_end: annotations.contains_key("k8s.io/initial-events-end"),
-                })
+                Ok(Event::Bookmark { revision: metadata.resource_version.unwrap_or_default() })
             }
             _ => {
                 let status: Status = serde_json::from_slice(object).map_err(|source| self.garbled(source))?;

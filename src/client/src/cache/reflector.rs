@@ -59,7 +59,7 @@ impl<K: Object> Reflector<K> {
             let reached = match event? {
                 Event::Applied(object) => self.apply(object),
                 Event::Deleted(object) => self.delete(&object),
-                Event::Bookmark { revision, .. } => Some(revision),
+                Event::Bookmark { revision } => Some(revision),
             };
             if let Some(reached) = reached {
                 self.reached(&reached);

@@ -48,7 +48,7 @@ impl Collector {
             let reached = match event? {
                 Event::Applied(object) => self.applied(kind, object),
                 Event::Deleted(object) => self.deleted(object),
-                Event::Bookmark { revision, .. } => Some(revision),
+                Event::Bookmark { revision } => Some(revision),
             };
             *revision = reached.or(revision.take());
         }

@@ -3,6 +3,7 @@
 use std::sync::{Arc, PoisonError, RwLockWriteGuard};
 use std::time::Duration;
 
+use task::Backoff;
 use tracing::{debug, warn};
 
 use super::change::Change;
@@ -26,18 +27,17 @@ impl<K: Object> Reflector<K> {
     /// Lists and watches for ever. A lost server is asked again, less and less often; what is known stays.
     pub(crate) async fn run(self) {
         let mut revision = None;
-        let mut retry = FIRST_RETRY;
+        let mut retry = Backoff::new(FIRST_RETRY, LAST_RETRY);
         loop {
             match self.follow(&mut revision).await {
-                Ok(()) => retry = FIRST_RETRY,
+                Ok(()) => retry.reset(),
                 Err(error) if error.is_expired() => {
                     debug!(kind = K::KIND, "the watch is too old, listing again");
                     revision = None;
                 }
                 Err(error) => {
                     warn!(kind = K::KIND, error = %chain(&error), "cannot follow the API, trying again");
-                    tokio::time::sleep(retry).await;
-                    retry = (retry * 2).min(LAST_RETRY);
+                    retry.wait().await;
                 }
             }
         }

@@ -1,13 +1,13 @@
 //! What a node answers: its pods, their logs, and streams into their containers.
 //!
 //! ```text
-//! API server ──tunnel or TLS──▶ Server ── /containerLogs ──▶ the log file, followed by inotify
-//!                                      ── /exec /attach ───▶ oci, over WebSocket channels or SPDY streams
-//!                                      ── /portForward ────▶ the pod's network namespace
+//! API server ──tunnel──▶ Server ── /containerLogs ──▶ the log file, followed by inotify
+//!                               ── /exec /attach ───▶ oci, over WebSocket channels or SPDY streams
+//!                               ── /portForward ────▶ the pod's network namespace
 //! ```
 //!
-//! Paths, options and answers are upstream's. It asks [`Workloads`] what there is, and who asks is asked of a predicate: the
-//! API server has decided already what a person may do, so only the API server is let in.
+//! Paths, options and answers are upstream's. It asks [`Workloads`] what there is. Nobody is asked who they are: the way here
+//! is a tunnel, at whose other end is the API server, which has decided already what a person may do.
 //!
 //! An answer that ends in a stream goes on after the answer: its work is handed to a [`Carrier`], whose owner runs it.
 
@@ -37,7 +37,6 @@ use hyper_util::service::TowerToHyperService;
 use k8s_openapi::api::core::v1::Pod;
 use task::Carrier;
 use tokio::io::{AsyncRead, AsyncWrite};
-use transport::Peer;
 
 pub use self::body::Body;
 use self::query::Query;
@@ -120,19 +119,15 @@ pub trait Workloads: Send + Sync + 'static {
     fn network(&self, namespace: &str, pod: &str, uid: Option<&str>) -> Result<Network, Refusal>;
 }
 
-type Admits = dyn Fn(Option<&Peer>) -> bool + Send + Sync;
-
 /// Answers requests. Cheap to clone.
 pub struct Server<W> {
     workloads: Arc<W>,
     carrier: Arc<Carrier>,
-    admits: Arc<Admits>,
 }
 
 impl<W> Clone for Server<W> {
     fn clone(&self) -> Self {
-        let Self { workloads, carrier, admits } = self;
-        Self { workloads: workloads.clone(), carrier: carrier.clone(), admits: admits.clone() }
+        Self { workloads: self.workloads.clone(), carrier: self.carrier.clone() }
     }
 }
 
@@ -143,20 +138,12 @@ impl<W> fmt::Debug for Server<W> {
 }
 
 impl<W: Workloads> Server<W> {
-    /// Lets in whom `admits` lets in, by what is known of the other end: nothing of one that came through a tunnel. Streams go
-    /// on for as long as `carrier` is run.
-    pub fn new(
-        workloads: Arc<W>,
-        carrier: Arc<Carrier>,
-        admits: impl Fn(Option<&Peer>) -> bool + Send + Sync + 'static,
-    ) -> Self {
-        Self { workloads, carrier, admits: Arc::new(admits) }
+    /// Streams go on for as long as `carrier` is run.
+    pub fn new(workloads: Arc<W>, carrier: Arc<Carrier>) -> Self {
+        Self { workloads, carrier }
     }
 
     async fn answer(self, request: Request<Incoming>) -> Answer {
-        if !(self.admits)(request.extensions().get::<Peer>()) {
-            return body::refusal(&Refusal::new(StatusCode::FORBIDDEN, "Forbidden"));
-        }
         self.dispatch(request).await.unwrap_or_else(|refusal| body::refusal(&refusal))
     }
 

@@ -93,7 +93,7 @@ impl Ground {
     /// A new connection to the server.
     pub(crate) fn connect(&self) -> DuplexStream {
         let workloads = Arc::new(OnePod { pod: self.pod.clone(), logs: self.folder.path().join("logs") });
-        let server = Server::new(workloads, self.carrier.clone(), |_| true);
+        let server = Server::new(workloads, self.carrier.clone());
         let (client, ours) = duplex(64 * 1024);
         let serving = async move {
             let _ended_by_the_client = serve_stream(server, ours).await;

@@ -191,7 +191,7 @@ impl Agent {
         tasks.spawn("proxy", async move { proxy::run(proxy).await.context("route Services") });
         let carrier = Arc::new(Carrier::default());
         // All streams come through the tunnel, whose other end is the API server, which has decided who may.
-        let server = Server::new(kubelet.workloads(), carrier.clone(), |peer| peer.is_none());
+        let server = Server::new(kubelet.workloads(), carrier.clone());
         tasks.spawn("server", serve(self.reach, server, carrier));
         let kubelet = Box::pin(kubelet.run(shutdown.clone()));
         ready.set();

@@ -125,6 +125,16 @@ impl FromStr for Effect {
     }
 }
 
+impl fmt::Display for Effect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoSchedule => "NoSchedule",
+            Self::PreferNoSchedule => "PreferNoSchedule",
+            Self::NoExecute => "NoExecute",
+        })
+    }
+}
+
 fn is_dns_name(text: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     text.len() <= 253 && text.split('.').all(|label| is_word(label, allowed, "-"))
@@ -224,6 +234,9 @@ mod tests {
         let taint = |value: &str, effect| Ok(Taint { key: "gpu".into(), value: value.into(), effect });
         assert_eq!("gpu=a:NoSchedule".parse(), taint("a", Effect::NoSchedule));
         assert_eq!("gpu:NoExecute".parse(), taint("", Effect::NoExecute));
+        for effect in [Effect::NoSchedule, Effect::PreferNoSchedule, Effect::NoExecute] {
+            assert_eq!(effect.to_string().parse(), Ok(effect));
+        }
         assert_eq!("gpu=a".parse::<Taint>(), Err(Error::TaintForm));
         assert_eq!("gpu:Never".parse::<Taint>(), Err(Error::Effect("Never".into())));
         assert_eq!(":NoExecute".parse::<Taint>(), Err(Error::Key(String::new())));

@@ -16,6 +16,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use ::network::{PodNetwork, local};
 use anyhow::{Context, bail};
 use client::{Caches, ListOptions, Recorder};
 use dns::Dns;
@@ -140,57 +141,33 @@ impl Agent {
     }
 
     async fn run(mut self, ready: ReadySignal, shutdown: Shutdown) -> anyhow::Result<()> {
-        let name = self.node.name.to_string();
         let state = self.data_dir.join("agent");
         let images = self.images(&state).await?;
-        let (opened, pods_network) = watch::channel(None);
-        let network = NodeNetwork {
-            node: name.clone(),
-            address: self.address,
-            cluster: self.cluster.clone(),
-            state: state.clone(),
-            caches: self.caches.clone(),
-            opened,
-        };
+        let (opened, network) = watch::channel(None);
+        let writer = self.caches.client().clone();
+        let (recorder, writing) = Recorder::new(writer, "kubelet", self.node.name.to_string());
+        let parts =
+            Parts { caches: self.caches.clone(), recorder, pods: oci::Pods::open(SHIMS)?, images, network };
+        let kubelet = Kubelet::new(self.kubelet(&state), parts).context("start the kubelet")?;
         let mut tasks: Tasks<anyhow::Result<()>> = Tasks::new();
-        let (recorder, writing) = Recorder::new(self.caches.client().clone(), "kubelet", name.clone());
         tasks.spawn("events", async move {
             writing.await;
             Ok(())
         });
-        let parts = Parts {
-            caches: self.caches.clone(),
-            recorder,
-            pods: oci::Pods::open(SHIMS)?,
-            images,
-            network: pods_network,
-        };
-        let kubelet = Kubelet::new(self.kubelet(&state), parts).context("start the kubelet")?;
         if self.cluster.has_dns {
-            let dns = self.dns()?;
-            let answering = ::network::local::answer_at(&self.cluster.dns).await;
-            answering.context("answer at the name server's address")?;
+            let dns = self.dns().await?;
             tasks.spawn("dns", async move {
                 dns.run().await;
                 Ok(())
             });
         }
-        tasks.spawn("network", network.run());
+        tasks.spawn("network", self.network(state, opened).run());
         if let Some(renewal) = self.renewal.take() {
             tasks.spawn("certificate", renewal.run());
         }
-        let (routed, _) = readiness();
-        let proxy = proxy::Context {
-            caches: self.caches.clone(),
-            table: SERVICES_TABLE.into(),
-            node_name: name.clone(),
-            node_ips: self.addresses(),
-            cluster_cidrs: self.cluster.pod_networks.clone(),
-            ready: routed,
-        };
+        let proxy = self.proxy();
         tasks.spawn("proxy", async move { proxy::run(proxy).await.context("route Services") });
         let carrier = Arc::new(Carrier::default());
-        // All streams come through the tunnel, whose other end is the API server, which has decided who may.
         let server = Server::new(kubelet.workloads(), carrier.clone());
         tasks.spawn("server", serve(self.reach, server, carrier));
         let kubelet = Box::pin(kubelet.run(shutdown.clone()));
@@ -228,7 +205,7 @@ impl Agent {
         let taint = |taint: &crate::config::Taint| Taint {
             key: taint.key.clone(),
             value: Some(taint.value.clone()).filter(|value| !value.is_empty()),
-            effect: format!("{:?}", taint.effect),
+            effect: taint.effect.to_string(),
             time_added: None,
         };
         Config {
@@ -253,7 +230,31 @@ impl Agent {
         if self.node.addresses.is_empty() { vec![self.address] } else { self.node.addresses.clone() }
     }
 
-    fn dns(&self) -> anyhow::Result<Dns> {
+    fn network(&self, state: PathBuf, opened: watch::Sender<Option<PodNetwork>>) -> NodeNetwork {
+        NodeNetwork {
+            node: self.node.name.to_string(),
+            address: self.address,
+            cluster: self.cluster.clone(),
+            state,
+            caches: self.caches.clone(),
+            opened,
+        }
+    }
+
+    fn proxy(&self) -> proxy::Context {
+        let (routed, _) = readiness();
+        proxy::Context {
+            caches: self.caches.clone(),
+            table: SERVICES_TABLE.into(),
+            node_name: self.node.name.to_string(),
+            node_ips: self.addresses(),
+            cluster_cidrs: self.cluster.pod_networks.clone(),
+            ready: routed,
+        }
+    }
+
+    /// The name server, and the address that it answers at.
+    async fn dns(&self) -> anyhow::Result<Dns> {
         let networks = self.cluster.pod_networks.iter().chain(&self.cluster.service_networks);
         let config = dns::Config {
             domain: self.cluster.domain.clone(),
@@ -261,7 +262,10 @@ impl Agent {
             listen: self.cluster.dns.iter().map(|address| SocketAddr::new(*address, DNS_PORT)).collect(),
             resolv_conf: resolv_conf(),
         };
-        Dns::new(config, &self.caches).context("start the name server")
+        let dns = Dns::new(config, &self.caches).context("start the name server")?;
+        let answering = local::answer_at(&self.cluster.dns).await;
+        answering.context("answer at the name server's address")?;
+        Ok(dns)
     }
 }
 

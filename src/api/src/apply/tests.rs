@@ -1,3 +1,5 @@
+//! Who owns which field after each kind of write, and what is a conflict: cases, and properties of any objects.
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! The documents, held to what kubectl and other clients look for in them.
+
 use serde_json::Value;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! The three patches by example, and by properties of any objects.
+
 #![expect(clippy::needless_pass_by_value, reason = "cases read better as literals")]
 
 use proptest::prelude::*;

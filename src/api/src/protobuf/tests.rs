@@ -1,3 +1,5 @@
+//! Messages as Go's libraries write them, and any object there and back.
+
 use proptest::prelude::*;
 use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
 use serde_json::{Value, json};

@@ -1,3 +1,5 @@
+//! The schemas against the published ones, and what decoding by them finds.
+
 use std::fs;
 
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! Claims and volumes that are deleted while somebody uses them.
+
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Pod};
 use k8s_openapi::api::storage::v1::VolumeAttributesClass;
 use serde_json::json;

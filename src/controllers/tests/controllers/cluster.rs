@@ -134,6 +134,10 @@ pub(crate) fn is_ready(pod: &Pod) -> bool {
     conditions.into_iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
 }
 
+pub(crate) fn names<K: Object>(objects: &[Arc<K>]) -> Vec<&str> {
+    objects.iter().map(|object| object.metadata().name.as_deref().unwrap()).collect()
+}
+
 /// A pod template's or pod's spec.
 pub(crate) fn pod_spec() -> Value {
     json!({"containers": [{"name": "web", "image": "web:1", "ports": [{"name": "http", "containerPort": 8080}]}]})

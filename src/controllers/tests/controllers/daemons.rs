@@ -1,3 +1,5 @@
+//! A pod on every node.
+
 use std::sync::Arc;
 
 use k8s_openapi::api::apps::v1::{ControllerRevision, DaemonSet};

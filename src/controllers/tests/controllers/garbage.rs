@@ -1,3 +1,5 @@
+//! What becomes of objects whose owners go, in each of the three ways to delete.
+
 use std::sync::Arc;
 
 use client::Object;

@@ -1,3 +1,5 @@
+//! Jobs to their end, good or bad.
+
 use std::sync::Arc;
 
 use k8s_openapi::api::batch::v1::Job;

@@ -5,10 +5,12 @@
 
 mod claims;
 mod cluster;
+mod cron_jobs;
 mod daemons;
 mod garbage;
 mod jobs;
 mod namespaces;
 mod nodes;
+mod pods;
 mod services;
 mod sets;

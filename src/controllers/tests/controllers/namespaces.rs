@@ -1,3 +1,5 @@
+//! What a namespace gets when it is made, and its end.
+
 use client::Key;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Pod, ServiceAccount};
 use serde_json::json;

@@ -1,3 +1,5 @@
+//! What nodes get, what is said of them, and which pods leave them.
+
 use k8s_openapi::api::core::v1::{Node, Pod};
 use serde_json::{Value, json};
 

@@ -1,3 +1,5 @@
+//! Who is behind a Service, in both forms of the API.
+
 use k8s_openapi::api::core::v1::{Endpoints, Node, Pod, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use serde_json::json;

@@ -1,3 +1,5 @@
+//! Names that are not the cluster's, and resolvers that are slow, dead or ask us back.
+
 use hickory_proto::rr::RecordType::{A, PTR};
 use serde_json::json;
 

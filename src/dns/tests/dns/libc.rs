@@ -1,3 +1,5 @@
+//! The search path of pods, through the resolver of the C library.
+
 use std::path::Path;
 use std::process::Command;
 

@@ -1,3 +1,5 @@
+//! The cluster's names, as CoreDNS answers them.
+
 use hickory_proto::rr::RecordType::{A, AAAA, CNAME, MX, NS, PTR, SOA, SRV, TXT};
 use serde_json::{Value, json};
 

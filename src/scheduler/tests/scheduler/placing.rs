@@ -1,3 +1,5 @@
+//! Pods that find a node, at once or when something helps.
+
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{Node, Pod};

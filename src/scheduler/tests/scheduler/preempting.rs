@@ -1,3 +1,5 @@
+//! Pods that others make room for.
+
 use k8s_openapi::api::scheduling::v1::PriorityClass;
 use serde_json::json;
 

@@ -1,3 +1,5 @@
+//! Pods that find none yet, and what they are told.
+
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use serde_json::json;
 

@@ -1,3 +1,5 @@
+//! What containers say: images, ports, environment, probes, resources.
+
 use serde_json::{Value, json};
 
 use super::check;

@@ -1,3 +1,5 @@
+//! Where a pod may go: nodes, other pods, tolerations, spreading, gates.
+
 use serde_json::{Value, json};
 
 use super::{check, lay, pod, pods};

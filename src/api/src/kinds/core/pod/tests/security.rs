@@ -1,3 +1,5 @@
+//! What a pod may do to its node: users, profiles, operating systems, and the annotations of old.
+
 use serde_json::{Value, json};
 
 use super::{check, compare, pods, sentences, with};

@@ -1,3 +1,5 @@
+//! What a node may say of a pod, and what it may not change.
+
 use serde_json::{Value, json};
 
 use super::{compare, updated};

@@ -1,3 +1,5 @@
+//! The few things that may change about a pod that is there.
+
 use serde_json::{Value, json};
 
 use super::{compare, updated};

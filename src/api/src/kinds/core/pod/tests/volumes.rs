@@ -1,3 +1,5 @@
+//! Volumes, where they come from and where they are mounted.
+
 use serde_json::{Value, json};
 
 use super::check;

@@ -1,3 +1,5 @@
+//! What is allowed and probably not meant.
+
 use serde_json::{Value, json};
 
 use super::{compare, pods, with};

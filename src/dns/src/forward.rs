@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use hickory_proto::op::{Message, MessageType, ResponseCode};
 use hickory_proto::{ProtoError, serialize::binary::DecodeError};
+use task::causes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::sync::{OnceCell, watch};
@@ -141,7 +142,7 @@ impl Forwarder {
                     return Some(Arc::new(response));
                 }
                 Ok(Ok(response)) => unwilling = Some(Arc::new(response)),
-                Ok(Err(error)) => debug!(%server, error = %chain(&error), "a resolver does not answer"),
+                Ok(Err(error)) => debug!(%server, error = %causes(&error), "a resolver does not answer"),
                 Err(_) => debug!(%server, "a resolver does not answer in time"),
             }
         }
@@ -206,11 +207,6 @@ fn answers(answer: &Message, request: &Request, id: u16) -> bool {
 fn random() -> u16 {
     let bytes = RandomState::new().hash_one(()).to_ne_bytes();
     u16::from_ne_bytes([bytes[0], bytes[1]])
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -13,7 +13,7 @@ use k8s_openapi::api::core::v1::{Node as ApiNode, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use network::conntrack::{self, Conntrack};
 use network::nft::{self, Nftables, Ruleset};
-use task::{Backoff, ReadySignal};
+use task::{Backoff, ReadySignal, causes};
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
@@ -80,7 +80,7 @@ pub async fn run(context: Context) -> Result<(), Error> {
                 }
             }
             Err(error) => {
-                warn!(error = %chain(&error), "cannot route Services, trying again");
+                warn!(error = %causes(&error), "cannot route Services, trying again");
                 backoff.wait().await;
             }
         }
@@ -159,7 +159,7 @@ impl Proxy {
         self.put(next).await?;
         // Without the kernel's help here a client of UDP may send to nobody for a while; Services work all the same.
         if let Err(error) = self.forget_stale(Answers::of(&all, &endpoints)).await {
-            warn!(error = %chain(&error), "cannot forget UDP flows without endpoint, trying again with the next change");
+            warn!(error = %causes(&error), "cannot forget UDP flows without endpoint, trying again with the next change");
         }
         Ok(())
     }
@@ -192,10 +192,4 @@ impl Proxy {
         let node = self.caches.of::<ApiNode>().get(&Key::new("", self.node.name.clone()))?;
         node.metadata.labels.as_ref()?.get(ZONE).cloned()
     }
-}
-
-/// An error with its causes, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }

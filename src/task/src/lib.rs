@@ -10,11 +10,13 @@
 //! - [`Backoff`] spaces attempts that may fail again.
 //! - [`deadline`] and [`Stopwatch`] tell time where people ask for any number of it and clocks are set.
 //! - [`apart`] lets who waits for work hear of its panic.
+//! - [`causes`] tells in one line why something failed.
 //! - [`ClockSettings`] tells that the time of day is another one.
 
 mod apart;
 mod backoff;
 mod carrier;
+mod causes;
 mod clock;
 mod ready;
 mod settings;
@@ -24,6 +26,7 @@ mod tasks;
 pub use apart::{Panicked, apart, last_words};
 pub use backoff::Backoff;
 pub use carrier::{Carrier, Stopping};
+pub use causes::causes;
 pub use clock::{Stopwatch, deadline};
 pub use ready::{NotReady, Ready, ReadySignal, readiness};
 pub use settings::ClockSettings;

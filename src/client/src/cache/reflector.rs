@@ -3,7 +3,7 @@
 use std::sync::{Arc, PoisonError, RwLockWriteGuard};
 use std::time::Duration;
 
-use task::Backoff;
+use task::{Backoff, causes};
 use tracing::{debug, warn};
 
 use super::change::Change;
@@ -36,7 +36,7 @@ impl<K: Object> Reflector<K> {
                     revision = None;
                 }
                 Err(error) => {
-                    warn!(kind = K::KIND, error = %chain(&error), "cannot follow the API, trying again");
+                    warn!(kind = K::KIND, error = %causes(&error), "cannot follow the API, trying again");
                     retry.wait().await;
                 }
             }
@@ -136,10 +136,4 @@ impl<K: Object> Reflector<K> {
 fn slim<K: Object>(mut object: K) -> K {
     object.metadata_mut().managed_fields = None;
     object
-}
-
-/// An error with its causes, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }

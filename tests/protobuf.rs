@@ -1,15 +1,9 @@
 //! What real kubectl sends and asks for as protobuf, and the old versions that people still have in their files.
 
 use anyhow::Result;
-use lab::{Command, Daemon, Host, Lab, PATIENCE, binary};
+use lab::{Command, Host, Lab};
 
-fn server(host: &Host) -> Result<Daemon> {
-    let skiff = binary("skiff")?;
-    let server =
-        host.command(skiff.to_string_lossy()).args(["server", "--disable-agent"]).daemon("server")?;
-    server.wait_line(|line| line.ends_with(" ready"), PATIENCE)?;
-    Ok(server)
-}
+use crate::control_plane::server;
 
 /// kubectl of this version with these words.
 fn kubectl(host: &Host, version: &str, words: &str) -> Result<Command> {

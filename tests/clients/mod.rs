@@ -14,7 +14,9 @@ mod library;
 mod workload;
 
 use anyhow::Result;
-use lab::{Daemon, Host, Lab, PATIENCE, binary};
+use lab::{Daemon, Host, Lab};
+
+use crate::control_plane::server;
 
 /// A machine with a control plane and no node.
 struct Server {
@@ -27,10 +29,7 @@ impl Server {
     fn start() -> Result<Self> {
         let lab = Lab::new()?;
         let host = lab.host("a")?;
-        let skiff = binary("skiff")?;
-        let daemon =
-            host.command(skiff.to_string_lossy()).args(["server", "--disable-agent"]).daemon("server")?;
-        daemon.wait_line(|line| line.ends_with(" ready"), PATIENCE)?;
+        let daemon = server(&host)?;
         Ok(Self { host, _daemon: daemon, _lab: lab })
     }
 }

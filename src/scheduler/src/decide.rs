@@ -135,11 +135,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::fixtures::{demand, facts, node, with_priority};
-
-    fn cpu(amount: &str) -> serde_json::Value {
-        json!({"containers": [{"name": "c", "resources": {"requests": {"cpu": amount}}}]})
-    }
+    use crate::fixtures::{cpu, demand, facts, node, with_priority};
 
     fn cluster(nodes: &[(&str, &str)]) -> Snapshot {
         let mut snapshot = Snapshot::default();

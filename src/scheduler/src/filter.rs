@@ -167,7 +167,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::fixtures::{demand, facts, node};
+    use crate::fixtures::{cpu, demand, facts, node};
 
     fn check(spec: Value, node: Node, there: Vec<PodFacts>) -> Result<(), Refusal> {
         let mut snapshot = Snapshot::default();
@@ -187,10 +187,6 @@ mod tests {
 
     fn tainted(spec: Value) -> Node {
         Node { spec: serde_json::from_value(spec).unwrap(), ..node("n", "4") }
-    }
-
-    fn cpu(amount: &str) -> Value {
-        json!({"containers": [{"name": "c", "resources": {"requests": {"cpu": amount}}}]})
     }
 
     #[test]

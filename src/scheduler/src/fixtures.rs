@@ -52,6 +52,11 @@ pub(crate) fn demand(pod: PodFacts) -> Demand {
     }
 }
 
+/// The spec of a pod that asks for this and nothing else.
+pub(crate) fn cpu(amount: &str) -> Value {
+    json!({"containers": [{"name": "c", "resources": {"requests": {"cpu": amount}}}]})
+}
+
 /// Ten pods, 8 Gi of memory.
 pub(crate) fn node(name: &str, cpu: &str) -> Node {
     let allocatable = json!({"cpu": cpu, "memory": "8Gi", "pods": "10"});

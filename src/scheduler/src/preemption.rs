@@ -186,15 +186,11 @@ impl Plan {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
     use crate::decide::{Unfit, decide};
-    use crate::fixtures::{demand, node, with_priority};
-
-    fn cpu(amount: &str) -> Value {
-        json!({"containers": [{"name": "c", "resources": {"requests": {"cpu": amount}}}]})
-    }
+    use crate::fixtures::{cpu, demand, node, with_priority};
 
     fn cluster(pods: &[(&str, &str, i32, &str)]) -> Snapshot {
         let mut snapshot = Snapshot::default();

@@ -6,6 +6,8 @@
 mod check;
 mod error;
 mod node;
+#[cfg(test)]
+pub(crate) mod said;
 
 pub use error::{Errors, FieldError, Reason};
 pub use node::{Node, Path};

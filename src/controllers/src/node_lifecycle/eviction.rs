@@ -17,6 +17,7 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::silence::pods_of;
+use super::taints;
 use crate::context::Context;
 
 pub(crate) async fn run(context: Context) {
@@ -66,12 +67,8 @@ impl Stay {
     }
 }
 
-fn taints_of(node: &Node) -> &[Taint] {
-    node.spec.as_ref().and_then(|spec| spec.taints.as_deref()).unwrap_or_default()
-}
-
 fn executes(node: &Node) -> Vec<&Taint> {
-    taints_of(node).iter().filter(|taint| taint.effect == NO_EXECUTE).collect()
+    taints::of(node).iter().filter(|taint| taint.effect == NO_EXECUTE).collect()
 }
 
 fn node_of(pod: &Pod) -> Option<&str> {

@@ -21,7 +21,7 @@ const OF_CONDITIONS: [(&str, &str, &str); 6] = [
 
 /// The taints a node should have, or none if it has them. `given_up` sends its pods away.
 pub(super) fn changed(node: &Node, given_up: bool, now: Timestamp) -> Option<Vec<Taint>> {
-    let current = current(node);
+    let current = of(node);
     let wanted = wanted(node, given_up);
     let is_wanted =
         |taint: &Taint| wanted.iter().any(|(key, effect)| taint.key == *key && taint.effect == *effect);
@@ -38,10 +38,10 @@ pub(super) fn changed(node: &Node, given_up: bool, now: Timestamp) -> Option<Vec
 
 /// Whether a node's pods are being sent away because it is down.
 pub(super) fn is_given_up(node: &Node) -> bool {
-    current(node).iter().any(|taint| taint.effect == NO_EXECUTE && is_ours(taint))
+    of(node).iter().any(|taint| taint.effect == NO_EXECUTE && is_ours(taint))
 }
 
-fn current(node: &Node) -> &[Taint] {
+pub(super) fn of(node: &Node) -> &[Taint] {
     node.spec.as_ref().and_then(|spec| spec.taints.as_deref()).unwrap_or_default()
 }
 
@@ -68,7 +68,7 @@ fn wanted(node: &Node, given_up: bool) -> Vec<(&'static str, &'static str)> {
     }
     // A node that has said nothing yet comes with this taint, and keeps it unless somebody takes it away.
     let silent = !conditions.iter().any(|one| one.type_ == "Ready");
-    if silent && current(node).iter().any(|taint| taint.key == NOT_READY && taint.effect == NO_SCHEDULE) {
+    if silent && of(node).iter().any(|taint| taint.key == NOT_READY && taint.effect == NO_SCHEDULE) {
         wanted.push((NOT_READY, NO_SCHEDULE));
     }
     if node.spec.as_ref().and_then(|spec| spec.unschedulable).unwrap_or_default() {

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::field::said::{compare, sentences};
 use crate::kinds::{Kind, Part, by_resource};
 
 fn kind(plural: &str) -> &'static Kind {
@@ -18,20 +19,6 @@ fn job(spec: &Value) -> Value {
     kind("jobs").default_object(&mut job);
     (kind("jobs").strategy.prepare_create)(&mut job);
     job
-}
-
-fn sentences(errors: &crate::field::Errors) -> Vec<String> {
-    errors.iter().map(ToString::to_string).collect()
-}
-
-/// A sentence ending in `…` stands for its beginning.
-fn compare(case: &Value, found: &[String], expected: &[&str]) {
-    let same = |(found, expected): (&String, &&str)| match expected.strip_suffix('…') {
-        Some(start) => found.starts_with(start),
-        None => found == expected,
-    };
-    let all = found.len() == expected.len() && found.iter().zip(expected).all(same);
-    assert!(all, "{case}\nfound: {found:#?}\nexpected: {expected:#?}");
 }
 
 fn check(cases: &[(Value, &[&str])]) {

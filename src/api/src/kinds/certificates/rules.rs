@@ -208,6 +208,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::field::said::sentences;
 
     fn pem(kind: &str) -> String {
         STANDARD.encode(format!("-----BEGIN {kind}-----\nAAAA\n-----END {kind}-----\n"))
@@ -215,10 +216,6 @@ mod tests {
 
     fn good() -> Value {
         json!({"spec": {"request": pem("CERTIFICATE REQUEST"), "usages": ["client auth"], "signerName": "a.b/c"}})
-    }
-
-    fn sentences(errors: &Errors) -> Vec<String> {
-        errors.iter().map(ToString::to_string).collect()
     }
 
     #[test]

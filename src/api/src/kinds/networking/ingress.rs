@@ -258,10 +258,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-
-    fn sentences(errors: &Errors) -> Vec<String> {
-        errors.iter().map(ToString::to_string).collect()
-    }
+    use crate::field::said::sentences;
 
     #[test]
     fn what_an_ingress_must_say() {

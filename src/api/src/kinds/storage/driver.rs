@@ -168,10 +168,7 @@ pub(super) static NODE_TABLE: Table = Table {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn sentences(errors: &Errors) -> Vec<String> {
-        errors.iter().map(ToString::to_string).collect()
-    }
+    use crate::field::said::sentences;
 
     #[test]
     fn what_a_driver_must_say() {

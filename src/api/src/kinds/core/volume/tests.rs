@@ -2,15 +2,12 @@
 
 use serde_json::{Value, json};
 
+use crate::field::said::sentences;
 use crate::field::{Errors, Node};
 use crate::kinds::{Kind, Part, by_resource};
 
 fn claims() -> &'static Kind {
     by_resource("", "v1", "persistentvolumeclaims").unwrap()
-}
-
-fn sentences(errors: &Errors) -> Vec<String> {
-    errors.iter().map(ToString::to_string).collect()
 }
 
 fn merged(base: &Value, change: &Value) -> Value {

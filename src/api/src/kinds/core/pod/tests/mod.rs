@@ -10,6 +10,7 @@ mod warnings;
 
 use serde_json::{Value, json};
 
+use crate::field::said::{compare, sentences};
 use crate::kinds::{Kind, Part, by_resource};
 
 fn pods() -> &'static Kind {
@@ -54,10 +55,6 @@ fn with(patch: &Value) -> Value {
     pod
 }
 
-fn sentences(errors: &crate::field::Errors) -> Vec<String> {
-    errors.iter().map(ToString::to_string).collect()
-}
-
 /// What is wrong with a new pod with this spec.
 fn created(spec: &Value) -> Vec<String> {
     sentences(&pods().validate_create(&with(&json!({"spec": spec}))))
@@ -68,15 +65,6 @@ fn check(cases: &[(Value, &[&str])]) {
     for (spec, expected) in cases {
         compare(spec, &created(spec), expected);
     }
-}
-
-fn compare(case: &Value, found: &[String], expected: &[&str]) {
-    let same = |(found, expected): (&String, &&str)| match expected.strip_suffix('…') {
-        Some(start) => found.starts_with(start),
-        None => found == expected,
-    };
-    let all = found.len() == expected.len() && found.iter().zip(expected).all(same);
-    assert!(all, "{case}\nfound: {found:#?}\nexpected: {expected:#?}");
 }
 
 /// What is wrong with an update of a pod from one patch to another.

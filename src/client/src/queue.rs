@@ -5,13 +5,14 @@
 //! until it succeeds. The queue is as long as there are keys: it needs no other bound.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::fmt::{Debug, Display};
+use std::error::Error;
+use std::fmt::Debug;
 use std::future::Future;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use task::deadline;
+use task::{causes, deadline};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tracing::{debug, warn};
@@ -139,7 +140,7 @@ impl<T: Clone + Eq + Hash + Debug> Queue<T> {
     where
         F: Fn(T) -> Running,
         Running: Future<Output = Result<Option<Duration>, Failure>>,
-        Failure: Display,
+        Failure: Error,
     {
         loop {
             let key = self.next().await;
@@ -151,7 +152,7 @@ impl<T: Clone + Eq + Hash + Debug> Queue<T> {
                     }
                 }
                 Err(error) => {
-                    let failures = self.failed(key.clone());
+                    let (failures, error) = (self.failed(key.clone()), causes(&error));
                     if failures > QUIET_FAILURES {
                         warn!(what, ?key, failures, %error, "failed, will try again");
                     } else {

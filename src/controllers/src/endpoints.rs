@@ -11,7 +11,7 @@ use futures_util::future::join4;
 use k8s_openapi::api::core::v1::{EndpointAddress, EndpointPort, EndpointSubset, Endpoints, Pod, Service};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::jiff::Timestamp;
-use task::Backoff;
+use task::{Backoff, causes};
 use tracing::warn;
 
 use crate::context::Context;
@@ -46,7 +46,7 @@ async fn leftovers(context: &Context, queue: &Queue<Key>) {
                 };
                 return page.items.iter().filter(|it| !led(it)).for_each(|it| queue.add(Key::of(it)));
             }
-            Err(error) => warn!(%error, "cannot list Endpoints, trying again"),
+            Err(error) => warn!(error = %causes(&error), "cannot list Endpoints, trying again"),
         }
         backoff.wait().await;
     }

@@ -1,6 +1,7 @@
 //! Looking at several keys side by side: their writes share a commit to disk, and a key that takes long holds up no other.
 
-use std::fmt::{Debug, Display};
+use std::error::Error;
+use std::fmt::Debug;
 use std::hash::Hash;
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ pub(crate) async fn side_by_side<T, Running, Failure>(
 ) where
     T: Clone + Eq + Hash + Debug,
     Running: Future<Output = Result<Option<Duration>, Failure>>,
-    Failure: Display,
+    Failure: Error,
 {
     join_all((0..WORKERS).map(|_| queue.work(what, &reconcile))).await;
 }

@@ -13,7 +13,7 @@ use k8s_openapi::api::apps::v1::{ReplicaSet, StatefulSet};
 use k8s_openapi::api::core::v1::{Namespace, Node, PersistentVolume, PersistentVolumeClaim, Pod, Service};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::api::storage::v1::StorageClass;
-use task::Tasks;
+use task::{Tasks, causes};
 use tracing::{debug, warn};
 
 use crate::act::{self, Nomination, Reason, SCHEDULER};
@@ -258,7 +258,7 @@ impl Scheduler {
         let (client, recorder) = (self.client.clone(), self.recorder.clone());
         self.under_way.spawn("evict", async move {
             if let Err(error) = act::evict(&client, &recorder, &preemptor, &plan).await {
-                warn!(pod = %preemptor.key, node = plan.node, %error, "cannot make room");
+                warn!(pod = %preemptor.key, node = plan.node, error = %causes(&error), "cannot make room");
                 return Outcome::NoRoom(preemptor);
             }
             Outcome::Told

@@ -13,6 +13,7 @@ use k8s_openapi::api::core::v1::{Event, EventSource, ObjectReference};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use k8s_openapi::jiff::Timestamp;
 use k8s_openapi::{Metadata, Resource};
+use task::causes;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tracing::{debug, warn};
@@ -104,7 +105,7 @@ async fn write_all(client: Client, source: EventSource, mut reports: mpsc::Recei
             Err(error) if error.is_namespace_terminating() || error.is_not_found() => {
                 debug!(%error, "an event is lost");
             }
-            Err(error) => warn!(%error, reason = report.reason, "an event is lost"),
+            Err(error) => warn!(error = %causes(&error), reason = report.reason, "an event is lost"),
         }
     }
 }

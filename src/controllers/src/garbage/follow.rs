@@ -6,7 +6,7 @@ use std::time::Duration;
 use api::kinds::Kind;
 use client::{Error, Event, ListOptions, Path};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use task::Backoff;
+use task::{Backoff, causes};
 use tracing::{debug, warn};
 
 use super::Collector;
@@ -25,7 +25,7 @@ impl Collector {
                 Ok(()) => backoff.reset(),
                 Err(error) if error.is_expired() => revision = None,
                 Err(error) => {
-                    warn!(kind = kind.qualified_kind(), %error, "cannot follow owners and owned, trying again");
+                    warn!(kind = kind.qualified_kind(), error = %causes(&error), "cannot follow owners and owned, trying again");
                     backoff.wait().await;
                 }
             }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use client::{Change, Key};
 use k8s_openapi::api::core::v1::{Node, Pod, PodSpec};
+use task::causes;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -199,7 +200,9 @@ impl Dispatch {
         let limits = oci::cgroup::Limits { cpu_shares: Some(weight), ..oci::cgroup::Limits::default() };
         match group.limit(&limits) {
             Ok(()) => self.burstable = weight,
-            Err(error) => tracing::warn!(%error, "burstable pods do not get the weight they ask for"),
+            Err(error) => {
+                tracing::warn!(error = %causes(&error), "burstable pods do not get the weight they ask for");
+            }
         }
     }
 }

@@ -12,7 +12,7 @@ use k8s_openapi::api::core::v1::{Pod, Service};
 use network::pods::PodNetwork;
 use oci::cgroup::{Cgroup, Hierarchy, Limits};
 use oci::image::Images;
-use task::Shutdown;
+use task::{Shutdown, causes};
 use tokio::sync::{Notify, watch};
 
 use crate::config::Config;
@@ -113,7 +113,7 @@ impl Kubelet {
         let Self { context, machine } = self;
         let (_, errors) = context.pods.adopt().await?;
         for error in errors {
-            tracing::error!(%error, "a pod of an earlier run cannot be taken over");
+            tracing::error!(error = %causes(&error), "a pod of an earlier run cannot be taken over");
         }
         let node = node::run(Arc::clone(&context), machine, shutdown.clone());
         let pods = shutdown.or_requested(Box::pin(serve(&context)));

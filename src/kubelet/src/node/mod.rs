@@ -15,7 +15,7 @@ use client::{Change, Changes, Error, Key, Patch};
 use k8s_openapi::api::core::v1::{ContainerImage, Node, NodeStatus};
 use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
-use task::{Backoff, Shutdown};
+use task::{Backoff, Shutdown, causes};
 use tokio::time::{Instant, sleep_until};
 
 use crate::context::Context;
@@ -58,7 +58,9 @@ impl Registration {
         loop {
             match self.try_register().await {
                 Ok(node) => return node,
-                Err(error) => tracing::warn!(%error, "cannot register the node, trying again"),
+                Err(error) => {
+                    tracing::warn!(error = %causes(&error), "cannot register the node, trying again");
+                }
             }
             backoff.wait().await;
         }
@@ -116,7 +118,7 @@ impl Registration {
                     report
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "the node's status is not written, trying again");
+                    tracing::warn!(error = %causes(&error), "the node's status is not written, trying again");
                     Instant::now() + backoff.next_delay()
                 }
             };

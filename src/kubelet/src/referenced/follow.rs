@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use client::{Client, Error, Event, Key, ListOptions, Object as Kind, Path, Scoped};
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
-use task::{Backoff, Tasks};
+use task::{Backoff, Tasks, causes};
 use tokio::sync::watch;
 use tracing::{debug, warn};
 
@@ -68,7 +68,7 @@ impl<K: Kind<Scope: Scoped>> Follower<K> {
                 Ok(Course::GoesOn) => backoff.reset(),
                 Err(error) if error.is_expired() => debug!(kind = K::KIND, key = %self.key, "reading again"),
                 Err(error) => {
-                    warn!(kind = K::KIND, key = %self.key, %error, "cannot follow the object, trying again");
+                    warn!(kind = K::KIND, key = %self.key, error = %causes(&error), "cannot follow the object, trying again");
                     backoff.wait().await;
                 }
             }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use task::causes;
+
 use crate::context::Context;
 use crate::sandbox;
 
@@ -39,10 +41,10 @@ impl Worker {
 
 async fn clear(context: &Context, uid: &str, links: bool) -> Result<(), String> {
     if let Some(pod) = context.pods.get(uid) {
-        pod.remove().await.map_err(|error| error.to_string())?;
+        pod.remove().await.map_err(|error| causes(&error))?;
     }
     if links {
-        context.detach(uid).await.map_err(|error| error.to_string())?;
+        context.detach(uid).await.map_err(|error| causes(&error))?;
     }
     let of_pod = format!("{uid}_");
     for root in context.images.mounted().into_iter().filter(|root| root.starts_with(&of_pod)) {

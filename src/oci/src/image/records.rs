@@ -22,6 +22,8 @@ use serde::{Deserialize, Serialize};
 
 use super::digest::Digest;
 use super::document::ImageConfig;
+use task::causes;
+
 use crate::durable::{self, FileError};
 
 /// Image ids by `name:tag` and `name@digest`.
@@ -72,7 +74,9 @@ impl Records {
                 return Some(record);
             }
             Ok(_) => tracing::warn!(image = %id, "an image has lost layers and must be pulled again"),
-            Err(error) => tracing::warn!(image = %id, %error, "an image must be pulled again"),
+            Err(error) => {
+                tracing::warn!(image = %id, error = %causes(&error), "an image must be pulled again");
+            }
         }
         None
     }
@@ -83,7 +87,7 @@ impl Records {
             return Names::new();
         }
         durable::read(&path).unwrap_or_else(|error| {
-            tracing::warn!(%error, "all images have lost their names");
+            tracing::warn!(error = %causes(&error), "all images have lost their names");
             Names::new()
         })
     }

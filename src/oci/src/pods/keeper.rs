@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-use task::Backoff;
+use task::{Backoff, causes};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -112,7 +112,9 @@ impl Keeper {
                     self.publish(|state| *state = greeted(hello));
                     return link;
                 }
-                Err(error) => tracing::error!(pod = self.pod, %error, "cannot replace the pod's shim"),
+                Err(error) => {
+                    tracing::error!(pod = self.pod, error = %causes(&error), "cannot replace the pod's shim");
+                }
             }
             // Whoever came meanwhile need not wait for the next attempt too.
             while let Ok(command) = self.commands.try_recv() {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use client::{Cache, Client, Error, Key, Patch};
 use k8s_openapi::api::core::v1::Node;
 use serde_json::json;
-use task::Backoff;
+use task::{Backoff, causes};
 
 const ROLE: &str = "node-role.kubernetes.io/control-plane";
 const FIRST_WAIT: Duration = Duration::from_secs(1);
@@ -25,7 +25,7 @@ pub(super) async fn keep(client: Client, nodes: Cache<Node>, name: String) {
                 backoff.reset();
             }
             Err(error) => {
-                tracing::warn!(%error, "cannot give this node the role of a control plane; trying again");
+                tracing::warn!(error = %causes(&error), "cannot give this node the role of a control plane; trying again");
                 backoff.wait().await;
             }
         }

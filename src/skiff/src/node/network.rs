@@ -18,7 +18,7 @@ use network::{Backend, Overlay, OverlayConfig, Peer, PodNetwork, PodNetworkConfi
 use pki::file;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use task::Backoff;
+use task::{Backoff, causes};
 use tokio::sync::watch;
 use tracing::{info, warn};
 
@@ -181,7 +181,7 @@ impl NodeNetwork {
         let patch = Patch::Merge(json!({"metadata": {"annotations": annotations}}));
         let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
         while let Err(error) = self.caches.client().patch::<Node>(&key, None, &patch).await {
-            warn!(%error, "cannot tell the other nodes how to reach this one, trying again");
+            warn!(error = %causes(&error), "cannot tell the other nodes how to reach this one, trying again");
             backoff.wait().await;
         }
     }

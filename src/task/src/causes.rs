@@ -5,7 +5,7 @@ use std::iter::successors;
 
 /// An error with its causes, in one line.
 pub fn causes(error: &dyn Error) -> String {
-    let causes = successors(error.source(), |cause| cause.source());
+    let causes = successors(error.source(), |cause| (*cause).source());
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 

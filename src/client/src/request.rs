@@ -4,10 +4,10 @@ use serde::Serialize;
 
 use crate::Path;
 
-/// What to list or watch.
+/// What to list or watch. Empty selectors select all.
 #[derive(Clone, Debug, Default)]
 pub struct ListOptions {
-    /// A selector; all if it is empty.
+    pub labels: String,
     pub fields: String,
     /// Objects per page; 0 for all at once.
     pub limit: u32,
@@ -111,7 +111,11 @@ impl ListOptions {
 
     fn query(&self) -> Query {
         let mut query = Query::default();
-        for (name, value) in [("fieldSelector", &self.fields), ("continue", &self.continue_token)] {
+        for (name, value) in [
+            ("labelSelector", &self.labels),
+            ("fieldSelector", &self.fields),
+            ("continue", &self.continue_token),
+        ] {
             if !value.is_empty() {
                 query.pair(name, value);
             }

@@ -1,4 +1,0 @@
-//! The binary by its public face.
-
-mod check_config;
-mod cli;

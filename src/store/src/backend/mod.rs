@@ -66,14 +66,17 @@ impl Contents {
     }
 }
 
-type Cause = Box<dyn Error + Send + Sync>;
+pub(crate) type Cause = Box<dyn Error + Send + Sync>;
 
 /// Why the disk did not take or give something. Reads from memory go on, and so do writes once the condition ends.
 #[derive(Debug, thiserror::Error)]
 pub enum StorageError {
     #[error("the disk is full")]
     Full(#[source] Cause),
-    #[error("the file system is read-only")]
+    #[error(
+        "the file system is read-only; if nobody made it so, the kernel did after a failure: see its log, check the disk, \
+         start the machine again"
+    )]
     ReadOnly(#[source] Cause),
     #[error("input/output error")]
     Io(#[source] Cause),

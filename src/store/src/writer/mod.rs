@@ -52,6 +52,8 @@ pub(crate) struct Writer {
     backups: Option<Backups>,
     /// The disk refused what was due: time alone does not try again before this.
     quiet_until: Option<Instant>,
+    /// The disk refused the last commit.
+    refused: bool,
 }
 
 impl Writer {
@@ -77,6 +79,7 @@ impl Writer {
             unsaved: Unsaved::default(),
             backups,
             quiet_until: None,
+            refused: false,
         };
         (writer, memory)
     }
@@ -171,10 +174,25 @@ impl Writer {
 
     fn put(&mut self, commit: &Commit) -> Result<(), StorageError> {
         if commit.mark.is_some() || !commit.rows.is_empty() {
-            self.backend.commit(commit)?;
+            let taken = self.backend.commit(commit);
+            self.tell_of_disk(taken.as_ref().err());
+            taken?;
         }
         self.mark = commit.mark.unwrap_or(self.mark);
         Ok(())
+    }
+
+    /// Once: each who writes is told for themselves.
+    fn tell_of_disk(&mut self, error: Option<&StorageError>) {
+        match error {
+            Some(error) if !self.refused => {
+                let error = error as &dyn std::error::Error;
+                tracing::error!(error, "the store's disk refuses writes: only what is there can be read");
+            }
+            None if self.refused => tracing::info!("the store's disk takes writes again"),
+            _ => {}
+        }
+        self.refused = error.is_some();
     }
 
     fn back_up_if_due(&mut self) {

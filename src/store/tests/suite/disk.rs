@@ -62,6 +62,25 @@ async fn full() {
 }
 
 #[test]
+fn a_backup_that_does_not_fit_takes_no_room() {
+    if is_root() {
+        let mount = "mount -t tmpfs -o size=1m none \"$STORE_DIRECTORY\"";
+        run(&["unshare", "--mount"], mount, "disk::no_room_for_a_backup");
+    }
+}
+
+#[tokio::test]
+#[ignore = "started by the test of the backup that does not fit, on a disk of 1 MiB"]
+async fn no_room_for_a_backup() {
+    let store = open(&directory());
+    store.write(Write::create("/half", bytes(&"x".repeat(700 << 10)))).await.unwrap();
+    store.stop().await.unwrap();
+    let is_there = |file: &str| directory().join(file).exists();
+    assert!(!is_there("backup.db") && !is_there("scratch.db"));
+    assert!(open(&directory()).get("/half").is_some());
+}
+
+#[test]
 fn a_read_only_disk_is_named_when_opening() {
     if is_root() {
         let mount = "mount -t tmpfs -o size=1m none \"$STORE_DIRECTORY\"";
@@ -84,6 +103,34 @@ async fn read_only() {
     let OpenError::Storage { source: StorageError::ReadOnly(_), .. } = refused else { panic!("{refused:?}") };
     remount("remount,rw");
     assert!(open(&directory()).get("/a").is_some());
+}
+
+#[test]
+fn a_disk_that_the_kernel_makes_read_only_is_named() {
+    if is_root() {
+        let mount = "image=$(mktemp) && truncate -s 16M \"$image\" && mkfs.ext4 -q \"$image\" \
+            && mount -o loop,errors=remount-ro \"$image\" \"$STORE_DIRECTORY\"; made=$?; rm \"$image\"; test $made = 0";
+        run(&["unshare", "--mount"], mount, "disk::given_up");
+    }
+}
+
+#[tokio::test]
+#[ignore = "started by the test of the disk that the kernel gives up, on a disk that it may spoil"]
+async fn given_up() {
+    let store = open(&directory());
+    store.write(Write::create("/fill/0", bytes(""))).await.unwrap();
+    // What ext4 does when it finds itself damaged.
+    let given_up = ["-o", "remount,errors=remount-ro,abort"];
+    assert!(Command::new("mount").args(given_up).arg(directory()).status().unwrap().success());
+    let refused = store.write(Write::create("/refused", bytes(""))).await.unwrap_err();
+    assert!(
+        matches!(&refused, WriteError::Storage(e) if matches!(**e, StorageError::ReadOnly(_))),
+        "{refused:?}"
+    );
+    check_the_rest_goes_on(&store).await;
+    assert!(store.stop().await.is_err(), "the lease cannot be written");
+    let refused = Store::open(&Config::new(directory())).unwrap_err();
+    let OpenError::Storage { source: StorageError::ReadOnly(_), .. } = refused else { panic!("{refused:?}") };
 }
 
 #[test]

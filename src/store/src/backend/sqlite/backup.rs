@@ -47,9 +47,18 @@ impl BackupFiles {
     }
 
     pub(crate) fn write(&self, image: &Image) -> Result<(), BackupError> {
+        let written = self.write_once(image);
+        if written.is_err() {
+            // Half a backup on a full disk would keep the database from writing. The next attempt removes what stays.
+            let _removed = self.files.scratch();
+        }
+        written
+    }
+
+    fn write_once(&self, image: &Image) -> Result<(), BackupError> {
         let scratch = self.files.scratch().map_err(BackupError::Place)?;
         let commit = Commit { mark: Some(image.mark), rows: rows::all(image.entries.values(), image.now) };
-        let written = create(&scratch, &commit).map_err(|error| classify(error, scratch.parent()));
+        let written = create(&scratch, &commit).map_err(|error| classify(error, None, &self.files.directory));
         written.map_err(BackupError::Write)?;
         self.files.keep_backup(&scratch).map_err(BackupError::Place)
     }
@@ -75,9 +84,11 @@ pub(super) fn prepare(backup: &Path, files: &Files) -> Result<Option<PathBuf>, R
     let advanced = match read::open(&scratch, false) {
         Ok((db, contents)) => advance(&db, contents.mark),
         Err(Unreadable::Storage(error)) => Err(error),
-        Err(Unreadable::Damaged(_) | Unreadable::InUse | Unreadable::Newer { .. }) => return Ok(None),
+        Err(Unreadable::Damaged(_) | Unreadable::InUse | Unreadable::Newer { .. } | Unreadable::ReadOnly) => {
+            return Ok(None);
+        }
     };
-    advanced.map_err(|error| RestoreError::Advance(classify(error, scratch.parent())))?;
+    advanced.map_err(|error| RestoreError::Advance(classify(error, None, &files.directory)))?;
     Ok(Some(scratch))
 }
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 #[derive(Debug, Clone)]
 pub(crate) struct Files {
-    directory: PathBuf,
+    pub(crate) directory: PathBuf,
     pub(crate) database: PathBuf,
 }
 

@@ -12,16 +12,19 @@ mod read;
 mod rows;
 mod schema;
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::{Connection, ErrorCode, ffi};
+use rustix::fs::{StatVfsMountFlags, statvfs};
+use rustix::io::Errno;
 
 pub(crate) use self::backup::BackupFiles;
 pub use self::backup::RestoreError;
 use self::files::Files;
 pub use self::read::Damage;
 use self::read::Unreadable;
-use super::{Backend, Commit, Contents, StorageError};
+use super::{Backend, Cause, Commit, Contents, StorageError};
 
 #[derive(Debug)]
 pub(crate) struct Sqlite {
@@ -95,7 +98,10 @@ impl Sqlite {
 
 impl Backend for Sqlite {
     fn commit(&mut self, commit: &Commit) -> Result<(), StorageError> {
-        rows::commit(&mut self.db, commit).map_err(|error| classify(error, Some(&self.directory)))
+        rows::commit(&mut self.db, commit).map_err(|error| {
+            let told = told_by_kernel(&self.db, &error);
+            classify(error, told, &self.directory)
+        })
     }
 }
 
@@ -134,23 +140,55 @@ fn refuse(files: &Files, error: Unreadable) -> OpenError {
         Unreadable::Damaged(damage) => OpenError::Damaged { path, damage },
         Unreadable::InUse => OpenError::InUse { path },
         Unreadable::Newer { found, supported } => OpenError::Newer { path, found, supported },
-        Unreadable::Storage(error) => OpenError::Storage { source: classify(error, path.parent()), path },
+        Unreadable::ReadOnly => OpenError::Storage { source: why_read_only(&path), path },
+        Unreadable::Storage(error) => {
+            OpenError::Storage { source: classify(error, None, &files.directory), path }
+        }
     }
 }
 
-/// SQLite reports some full and read-only file systems as plain I/O errors: then the file system itself is asked.
-fn classify(error: rusqlite::Error, directory: Option<&Path>) -> StorageError {
-    let cause = |error| Box::new(error) as Box<_>;
-    match error.sqlite_error_code() {
-        Some(ErrorCode::DiskFull) => StorageError::Full(cause(error)),
-        Some(ErrorCode::ReadOnly) => StorageError::ReadOnly(cause(error)),
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => StorageError::Damaged(cause(error)),
-        _ => match directory.and_then(|directory| rustix::fs::statvfs(directory).ok()) {
-            Some(disk) if disk.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY) => {
-                StorageError::ReadOnly(cause(error))
-            }
-            Some(disk) if disk.f_bavail == 0 => StorageError::Full(cause(error)),
-            _ => StorageError::Io(cause(error)),
-        },
+/// SQLite was content with reading, and does not tell why.
+fn why_read_only(database: &Path) -> StorageError {
+    match File::options().append(true).open(database) {
+        Err(error) => kind(Errno::from_io_error(&error))(error.into()),
+        Ok(_) => StorageError::Io("it could only be opened for reading, and now it can be written".into()),
     }
+}
+
+/// SQLite tells most of what the kernel refuses as an I/O error. What the kernel `told` counts then; where that is not known, what the
+/// file system says of itself.
+fn classify(error: rusqlite::Error, told: Option<Errno>, directory: &Path) -> StorageError {
+    let kind = match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => StorageError::Full,
+        Some(ErrorCode::ReadOnly) => StorageError::ReadOnly,
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => StorageError::Damaged,
+        _ => kind(told.or_else(|| told_by_file_system(directory))),
+    };
+    kind(error.into())
+}
+
+fn kind(errno: Option<Errno>) -> fn(Cause) -> StorageError {
+    match errno {
+        Some(Errno::ROFS) => StorageError::ReadOnly,
+        Some(Errno::NOSPC | Errno::DQUOT) => StorageError::Full,
+        _ => StorageError::Io,
+    }
+}
+
+/// What the kernel said to SQLite. Since Linux 6.15 it is the only word for a file system that the kernel made read-only after a
+/// failure: its flags say nothing.
+fn told_by_kernel(db: &Connection, error: &rusqlite::Error) -> Option<Errno> {
+    let keeps_it = matches!(error.sqlite_error_code()?, ErrorCode::SystemIoFailure | ErrorCode::CannotOpen);
+    #[expect(unsafe_code, reason = "SQLite is asked through its C interface")]
+    // SAFETY: the handle is that of a connection that is open for as long as it is borrowed, and only read.
+    let errno = keeps_it.then(|| unsafe { ffi::sqlite3_system_errno(db.handle()) });
+    errno.filter(|errno| *errno != 0).map(Errno::from_raw_os_error)
+}
+
+fn told_by_file_system(directory: &Path) -> Option<Errno> {
+    let disk = statvfs(directory).ok()?;
+    if disk.f_flag.contains(StatVfsMountFlags::RDONLY) {
+        return Some(Errno::ROFS);
+    }
+    (disk.f_bavail == 0).then_some(Errno::NOSPC)
 }

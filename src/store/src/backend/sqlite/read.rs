@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
+use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags, ffi};
 
 use super::rows;
 use super::schema::{self, Version};
@@ -19,6 +19,8 @@ pub(crate) enum Unreadable {
     InUse,
     #[error("the store has version {found}; this program knows up to {supported}")]
     Newer { found: i64, supported: i64 },
+    #[error("the file can be read and not written")]
+    ReadOnly,
     #[error(transparent)]
     Storage(rusqlite::Error),
 }
@@ -85,6 +87,10 @@ fn open_once(path: &Path, may_create: bool) -> Result<(Connection, Contents), Un
         return Err(Damage::Missing.into());
     }
     let mut db = Connection::open(path)?;
+    // SQLite makes do with reading: what fails later would not tell why.
+    if db.is_readonly(MAIN_DB)? {
+        return Err(Unreadable::ReadOnly);
+    }
     // Whoever has it open keeps it open: waiting is for whoever starts us.
     db.busy_timeout(Duration::ZERO)?;
     db.execute_batch(SETTINGS)?;

@@ -1,8 +1,11 @@
 //! A log file that is set aside when it is large: `audit.log` becomes `audit-2026-01-02T03-04-05.678.log`, as upstream names it.
+//!
+//! A large file is better than lines that are lost: while it cannot be set aside, it goes on growing.
 
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::mem::replace;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -20,7 +23,8 @@ const SET_ASIDE: &str = "%Y-%m-%dT%H-%M-%S%.3f";
 pub(super) struct Rotated {
     config: AuditConfig,
     file: File,
-    size: u64,
+    /// It is larger than it should be: the last time, it could not be set aside.
+    stuck: bool,
 }
 
 impl Rotated {
@@ -28,15 +32,23 @@ impl Rotated {
         if let Some(folder) = config.path.parent() {
             fs::create_dir_all(folder)?;
         }
-        let file = open(&config.path)?;
-        let size = file.metadata()?.len();
-        Ok(Self { config, file, size })
+        Ok(Self { file: open(&config.path)?, config, stuck: false })
     }
 
-    fn rotate(&mut self) -> io::Result<()> {
+    /// Each batch of lines tries it; only the first in a row that fails is told of.
+    fn rotate(&mut self) {
+        match self.begin_anew() {
+            Err(error) if !replace(&mut self.stuck, true) => {
+                warn!(%error, "cannot set the audit log aside: it goes on in the same file");
+            }
+            Err(_) => {}
+            Ok(()) => self.stuck = false,
+        }
+    }
+
+    fn begin_anew(&mut self) -> io::Result<()> {
         self.set_aside()?;
         self.file = open(&self.config.path)?;
-        self.size = 0;
         // Older ones that cannot be removed are no reason to lose newer ones.
         if let Err(error) = self.remove_old(Timestamp::now()) {
             warn!(%error, "cannot remove old audit logs");
@@ -73,13 +85,19 @@ impl Rotated {
 }
 
 impl Write for Rotated {
-    /// Whole lines, as they come.
+    /// Whole lines, as they come: all of them, or none on a disk that has no room for all.
     fn write(&mut self, lines: &[u8]) -> io::Result<usize> {
-        if self.size > 0 && self.size + lines.len() as u64 > self.config.largest {
-            self.rotate()?;
+        // Asked each time: somebody else may have cut it.
+        let mut size = self.file.metadata()?.len();
+        if size > 0 && size + lines.len() as u64 > self.config.largest {
+            self.rotate();
+            size = self.file.metadata()?.len();
         }
-        self.file.write_all(lines)?;
-        self.size += lines.len() as u64;
+        if let Err(error) = self.file.write_all(lines) {
+            // Half a line would spoil the next one. A pipe does not give it back.
+            let _given_back = self.file.set_len(size);
+            return Err(error);
+        }
         Ok(lines.len())
     }
 
@@ -172,6 +190,26 @@ mod tests {
         fs::write(&path, "").unwrap();
         file.write_all(b"fourth\n").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"fourth\n");
+    }
+
+    #[test]
+    fn what_cannot_be_set_aside_goes_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let (log, away) = (folder.path().join("log"), folder.path().join("away"));
+        let path = log.join("audit.log");
+        let config = AuditConfig { path: path.clone(), largest: 10, backups: None, days: None };
+        let mut file = Rotated::open(config).unwrap();
+        file.write_all(b"123456\n").unwrap();
+        fs::rename(&log, &away).unwrap();
+        for line in ["second\n", "third\n"] {
+            file.write_all(line.as_bytes()).unwrap();
+        }
+        assert_eq!(fs::read(away.join("audit.log")).unwrap(), b"123456\nsecond\nthird\n");
+        // What was in the way is gone.
+        fs::rename(&away, &log).unwrap();
+        file.write_all(b"fourth\n").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"fourth\n");
+        assert_eq!(names(&log).len(), 2, "the one before was set aside");
     }
 
     #[test]

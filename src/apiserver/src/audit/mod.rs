@@ -2,7 +2,7 @@
 //!
 //! Events of `audit.k8s.io/v1` at level Metadata, one line of JSON each, at the stage ResponseComplete; what goes on for longer is
 //! told at ResponseStarted too. Who hangs up before the answer is told of as well, with code 499. No request waits for the
-//! disk: lines are gathered in memory, up to [`MOST_UNWRITTEN`], and one thread writes what was gathered. When the disk does not keep up, lines are lost; how many is logged and counted in
+//! disk: lines are gathered in memory, up to [`MOST_UNWRITTEN`], and one thread writes what was gathered. When the disk does not keep up, or has no room, lines are lost; how many is logged and counted in
 //! `apiserver_audit_error_total`.
 
 mod event;

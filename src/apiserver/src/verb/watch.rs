@@ -4,6 +4,9 @@
 //! of the window is told 410 and ends; its client lists again. The bytes of an object are copied from the store once
 //! per watcher and never encoded again.
 //!
+//! A chunk holds one large object or many small ones: whoever watches a hundred Secrets of a megabyte is not sent a hundred
+//! megabytes at a time.
+//!
 //! What there is when a watch begins is told as a list is: a chunk at a time as the client takes it, from a snapshot that is
 //! dropped after the last. Twenty clients that begin with all Secrets hold twenty chunks.
 
@@ -11,6 +14,7 @@ use std::fmt::Write;
 use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::time::Duration;
+use std::vec;
 
 use api::field::Node;
 use api::kinds::Kind;
@@ -68,6 +72,7 @@ pub(crate) fn watch(store: &Store, request: &Request) -> Result<Answer, Status> 
         selected,
         initial: initial.map(|snapshot| Initial { snapshot, after: String::new(), marked }),
         watch,
+        events: Vec::new().into_iter(),
         bookmarks,
         end,
         alarm: Box::pin(sleep_until(next_alarm(bookmarks, end))),
@@ -145,6 +150,8 @@ struct Watcher {
     selected: Selected,
     initial: Option<Initial>,
     watch: Watch,
+    /// What happened and is still to be told.
+    events: vec::IntoIter<Event>,
     bookmarks: bool,
     end: Instant,
     /// When there is something to do though nothing happens. Kept: a timer per change would cost more than the change.
@@ -194,6 +201,18 @@ impl Watcher {
 
     /// What happens next.
     async fn go_on(&mut self, out: &mut BytesMut) {
+        if self.events.as_slice().is_empty() {
+            self.wait(out).await;
+        }
+        while out.len() < CHUNK
+            && let Some(event) = self.events.next()
+        {
+            self.show(&event, out);
+            self.sent = event.revision();
+        }
+    }
+
+    async fn wait(&mut self, out: &mut BytesMut) {
         tokio::select! {
             biased;
             () = &mut self.alarm => {
@@ -201,23 +220,14 @@ impl Watcher {
                 self.over = self.end <= Instant::now();
                 self.alarm.as_mut().reset(next_alarm(self.bookmarks, self.end));
             }
-            events = self.watch.next() => self.take(events, out),
-        }
-    }
-
-    fn take(&mut self, events: Result<Vec<Event>, WatchError>, out: &mut BytesMut) {
-        match events {
-            Ok(events) => {
-                for event in &events {
-                    self.show(event, out);
-                    self.sent = event.revision();
+            events = self.watch.next() => match events {
+                Ok(events) => self.events = events.into_iter(),
+                Err(WatchError::Compacted { oldest }) => {
+                    out.extend_from_slice(failure(&too_old(self.sent, oldest)).as_bytes());
+                    self.over = true;
                 }
-            }
-            Err(WatchError::Compacted { oldest }) => {
-                out.extend_from_slice(failure(&too_old(self.sent, oldest)).as_bytes());
-                self.over = true;
-            }
-            Err(WatchError::Stopped) => self.over = true,
+                Err(WatchError::Stopped) => self.over = true,
+            },
         }
     }
 

@@ -61,6 +61,22 @@ async fn a_slow_watcher_is_told_so_and_nobody_waits_for_it() {
     assert!(slow.frame().await.is_none(), "and then it is over");
 }
 
+/// Or a hundred watchers of large Secrets would each hold all that changed.
+#[tokio::test]
+async fn large_objects_are_told_one_at_a_time() {
+    let api = Api::start().await;
+    let mut watch = watch(&api).await;
+    for name in ["a", "b", "c"] {
+        let data = json!({"large": "x".repeat(100_000)});
+        assert_eq!(api.post(MAPS, json!({"metadata": {"name": name}, "data": data})).await.0, 201);
+    }
+    for name in ["a", "b", "c"] {
+        let told = lines(&frame(&mut watch).await);
+        let names: Vec<_> = told.iter().map(|line| &line["object"]["metadata"]["name"]).collect();
+        assert_eq!(names, [name]);
+    }
+}
+
 #[tokio::test]
 async fn bookmarks_are_of_the_form_that_is_watched() {
     let api = Api::start().await;

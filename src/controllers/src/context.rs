@@ -1,12 +1,18 @@
 //! What every controller is given.
 
 use client::{Caches, Client, Error, Object, Recorder, Scoped};
+use task::ClockSettings;
+
+use crate::ages::Ages;
 
 /// The way to the API, in the name of the controllers. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Context {
     pub(crate) caches: Caches,
     pub(crate) recorder: Recorder,
+    /// Of pods: since when they are ready, or have ended.
+    pub(crate) ages: Ages,
+    pub(crate) clock: ClockSettings,
 }
 
 impl Context {

@@ -28,9 +28,12 @@ where
 
 /// Puts the keys of all objects into `queue`, for ever, whenever somebody sets the clock: what waits for a time of day has computed
 /// its wait by the old one.
-pub(crate) async fn feed_by_clock<K: Object>(cache: Cache<K>, queue: Queue<Key>) {
+pub(crate) async fn feed_by_clock<K: Object>(
+    cache: Cache<K>,
+    queue: Queue<Key>,
+    mut settings: ClockSettings,
+) {
     let failed: io::Result<()> = async {
-        let settings = ClockSettings::watch()?;
         loop {
             settings.next().await?;
             add(&queue, cache.list().iter().map(|object| Key::of(&**object)));

@@ -4,6 +4,7 @@
 //! reads the caches, has a pure function decide, and carries the decision out through the API. Controllers know
 //! nothing of one another: a Deployment writes ReplicaSets, and whoever looks after those sees them in its cache.
 
+mod ages;
 mod context;
 mod cron_job;
 mod daemon_set;

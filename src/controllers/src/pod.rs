@@ -60,8 +60,11 @@ pub(crate) enum Availability {
     NotReady,
 }
 
+/// How long a pod has been as it is since a time that it tells.
+pub(crate) type Age<'a> = &'a (dyn Fn(&Pod, Timestamp) -> Duration + Sync);
+
 /// Available is who has been ready for `min_ready_seconds`.
-pub(crate) fn availability(pod: &Pod, min_ready_seconds: i32, now: Timestamp) -> Availability {
+pub(crate) fn availability(pod: &Pod, min_ready_seconds: i32, age: Age<'_>) -> Availability {
     if !is_ready(pod) {
         return Availability::NotReady;
     }
@@ -70,11 +73,23 @@ pub(crate) fn availability(pod: &Pod, min_ready_seconds: i32, now: Timestamp) ->
         return Availability::Available;
     }
     let Some(since) = ready_since(pod) else { return Availability::NotReady };
-    let ready_for = Duration::try_from(now.duration_since(since)).unwrap_or_default();
-    match Duration::from_secs(needed).checked_sub(ready_for).filter(|left| !left.is_zero()) {
+    match Duration::from_secs(needed).checked_sub(age(pod, since)).filter(|left| !left.is_zero()) {
         Some(left) => Availability::In(left),
         None => Availability::Available,
     }
+}
+
+/// When the next pod becomes available by time alone: nothing else will tell us.
+pub(crate) fn next_available<'a>(
+    pods: impl IntoIterator<Item = &'a Arc<Pod>>,
+    min_ready_seconds: i32,
+    age: Age<'_>,
+) -> Option<Duration> {
+    let waits = pods.into_iter().filter_map(|pod| match availability(pod, min_ready_seconds, age) {
+        Availability::In(wait) => Some(wait),
+        Availability::Available | Availability::NotReady => None,
+    });
+    waits.min()
 }
 
 /// Sorts pods so that those one can best do without come first: as upstream, unassigned before assigned, pending before
@@ -174,19 +189,20 @@ pub(crate) mod tests {
         })
     }
 
+    /// By a clock that shows so many seconds and that nobody ever set.
+    pub(crate) fn aged(now: i64) -> impl Fn(&Pod, Timestamp) -> Duration + Sync {
+        move |_, began| {
+            Timestamp::from_second(now).unwrap().duration_since(began).try_into().unwrap_or_default()
+        }
+    }
+
     #[test]
     fn availability_waits_for_min_ready_seconds() {
-        let at = |second| Timestamp::from_second(second).unwrap();
         let pod = self::pod("a", "n", Some(100));
-        assert_eq!(availability(&pod, 0, at(100)), Availability::Available);
-        assert_eq!(availability(&pod, 10, at(104)), Availability::In(Duration::from_secs(6)));
-        assert_eq!(availability(&pod, 10, at(110)), Availability::Available);
-        assert_eq!(
-            availability(&pod, 10, at(50)),
-            Availability::In(Duration::from_secs(10)),
-            "a clock set back"
-        );
-        assert_eq!(availability(&self::pod("a", "n", None), 0, at(100)), Availability::NotReady);
+        assert_eq!(availability(&pod, 0, &aged(100)), Availability::Available);
+        assert_eq!(availability(&pod, 10, &aged(104)), Availability::In(Duration::from_secs(6)));
+        assert_eq!(availability(&pod, 10, &aged(110)), Availability::Available);
+        assert_eq!(availability(&self::pod("a", "n", None), 0, &aged(100)), Availability::NotReady);
     }
 
     #[test]

@@ -2,8 +2,10 @@
 
 use client::{Caches, Client, Recorder};
 use ipnet::IpNet;
-use task::Tasks;
+use k8s_openapi::api::core::v1::Pod;
+use task::{ClockSettings, Tasks};
 
+use crate::ages::Ages;
 use crate::context::Context;
 use crate::node_lifecycle::{eviction, node, pod_cidr};
 use crate::{
@@ -23,9 +25,9 @@ pub struct Cluster {
 /// Starts every controller, on one set of caches; each tells events in its own name.
 ///
 /// None of them ends by itself. Must be called on a tokio runtime.
-pub fn run_all(client: &Client, caches: &Caches, cluster: Cluster) -> Tasks<()> {
+pub fn run_all(client: &Client, caches: &Caches, cluster: Cluster, clock: ClockSettings) -> Tasks<()> {
     let Cluster { certificate_authority, pod_networks } = cluster;
-    let mut all = Controllers { client, caches, tasks: Tasks::new() };
+    let mut all = Controllers { client, caches, ages: Ages::default(), clock, tasks: Tasks::new() };
     all.start("claims in use", "pvc-protection-controller", in_use::claims);
     all.start("CronJob", "cronjob-controller", cron_job::run);
     all.start("DaemonSet", "daemonset-controller", daemon_set::run);
@@ -58,6 +60,7 @@ pub fn run_all(client: &Client, caches: &Caches, cluster: Cluster) -> Tasks<()> 
         in_use::attribute_classes,
     );
     all.start("volumes in use", "pv-protection-controller", in_use::volumes);
+    all.tasks.spawn("ages of pods", all.ages.clone().follow(caches.of::<Pod>()));
     all.tasks.spawn("garbage", garbage::run(client.clone()));
     all.tasks
 }
@@ -65,6 +68,8 @@ pub fn run_all(client: &Client, caches: &Caches, cluster: Cluster) -> Tasks<()> 
 struct Controllers<'a> {
     client: &'a Client,
     caches: &'a Caches,
+    ages: Ages,
+    clock: ClockSettings,
     tasks: Tasks<()>,
 }
 
@@ -76,6 +81,7 @@ impl Controllers<'_> {
     {
         let (recorder, writing) = Recorder::new(self.client.clone(), component, "");
         self.tasks.spawn("events", writing);
-        self.tasks.spawn(name, run(Context { caches: self.caches.clone(), recorder }));
+        let (caches, ages, clock) = (self.caches.clone(), self.ages.clone(), self.clock.clone());
+        self.tasks.spawn(name, run(Context { caches, recorder, ages, clock }));
     }
 }

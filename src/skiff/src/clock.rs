@@ -21,7 +21,7 @@ pub(crate) fn now() -> OffsetDateTime {
 }
 
 /// Waits for a day, or until somebody sets the clock.
-pub(crate) async fn next_look(settings: &ClockSettings) {
+pub(crate) async fn next_look(settings: &mut ClockSettings) {
     tokio::select! {
         () = sleep(DAY) => {}
         told = settings.next() => if let Err(error) = told {

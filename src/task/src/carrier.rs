@@ -4,7 +4,7 @@
 
 use std::pin::Pin;
 
-use tokio::sync::{Mutex, mpsc};
+use tokio::sync::{Mutex, MutexGuard, mpsc};
 
 use crate::Tasks;
 
@@ -42,19 +42,28 @@ impl Carrier {
         async { self.sender.send(work).await.map_err(|_| Stopping) }
     }
 
-    /// Carries what is handed over, for as long as it is polled.
+    /// Carries what is handed over, for as long as it is polled; once it is dropped, what waits is dropped and what comes refused.
     pub async fn run(&self) {
-        let mut receiver = self.receiver.lock().await;
+        let mut receiver = Closing(self.receiver.lock().await);
         let mut carried = Tasks::new();
         loop {
             tokio::select! {
-                work = receiver.recv() => match work {
+                work = receiver.0.recv() => match work {
                     Some(work) => drop(carried.spawn("carried", work)),
                     None => return,
                 },
                 Some(_) = carried.next() => {}
             }
         }
+    }
+}
+
+struct Closing<'a>(MutexGuard<'a, mpsc::Receiver<Work>>);
+
+impl Drop for Closing<'_> {
+    fn drop(&mut self) {
+        self.0.close();
+        while self.0.try_recv().is_ok() {}
     }
 }
 
@@ -77,5 +86,16 @@ mod tests {
             () = carrier.run() => panic!("it ends with its owner only"),
             told = told => told.unwrap(),
         }
+    }
+
+    #[tokio::test]
+    async fn nothing_is_handed_over_when_nobody_carries_any_more() {
+        let carrier = Carrier::default();
+        tokio::select! {
+            biased;
+            () = carrier.run() => panic!("it ends with its owner only"),
+            () = tokio::task::yield_now() => {}
+        }
+        assert!(carrier.carry(async {}).await.is_err());
     }
 }

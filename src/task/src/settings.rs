@@ -9,21 +9,33 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 use rustix::io::Errno;
 use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
 };
 use tokio::io::unix::AsyncFd;
+use tokio::sync::watch;
 
 /// A time of day that never comes, in seconds: the kernel tells of settings only to a timer that waits for something.
 const NEVER: i64 = 1 << 40;
 
-/// Tells whenever somebody sets the wall clock. Costs a descriptor, and nothing while nobody does.
+/// Tells whenever somebody sets the wall clock. Costs a descriptor for all clones together, and nothing while nobody does.
 ///
 /// A clock that is only made to run faster or slower is not set.
+#[derive(Clone, Debug)]
+pub struct ClockSettings {
+    timer: Arc<Timer>,
+    told: watch::Receiver<()>,
+}
+
+/// The kernel tells a setting once, to whichever clone asks first: that one tells the others.
 #[derive(Debug)]
-pub struct ClockSettings(AsyncFd<OwnedFd>);
+struct Timer {
+    descriptor: AsyncFd<OwnedFd>,
+    tell: watch::Sender<()>,
+}
 
 impl ClockSettings {
     /// From now on. Must be called on a tokio runtime.
@@ -34,17 +46,33 @@ impl ClockSettings {
         let never = Itimerspec { it_interval: zero, it_value: Timespec { tv_sec: NEVER, tv_nsec: 0 } };
         timerfd_settime(&timer, TimerfdTimerFlags::ABSTIME | TimerfdTimerFlags::CANCEL_ON_SET, &never)?;
         // SAFETY: an `OwnedFd` is the same open descriptor as long as it lives, and the `AsyncFd` owns it.
-        Ok(Self(unsafe { AsyncFd::register(timer) }.map_err(io::Error::from)?))
+        let descriptor = unsafe { AsyncFd::register(timer) }.map_err(io::Error::from)?;
+        let (tell, told) = watch::channel(());
+        Ok(Self { timer: Arc::new(Timer { descriptor, tell }), told })
     }
 
     /// Waits for the next one; several since the last call are one. Cancel safe.
-    pub async fn next(&self) -> io::Result<()> {
+    pub async fn next(&mut self) -> io::Result<()> {
+        tokio::select! {
+            // Fails only when the timer is gone, which we hold.
+            _told = self.told.changed() => Ok(()),
+            asked = self.timer.set() => {
+                self.told.mark_unchanged();
+                asked
+            }
+        }
+    }
+}
+
+impl Timer {
+    async fn set(&self) -> io::Result<()> {
         loop {
-            let mut ready = self.0.readable().await?;
+            let mut ready = self.descriptor.readable().await?;
             let told = ready.try_io(|timer| Ok(rustix::io::read(timer, &mut [0; 8])?));
             match told {
                 // The timer stays as it is, and tells of the next setting too.
                 Ok(Err(error)) if error.raw_os_error() == Some(Errno::CANCELED.raw_os_error()) => {
+                    self.tell.send_replace(());
                     return Ok(());
                 }
                 Ok(Err(error)) => return Err(error),
@@ -80,7 +108,8 @@ mod tests {
     async fn every_setting_is_told() {
         // Somebody else may set it at any time, but not each time that we look.
         const LOOKS: usize = 100;
-        let settings = ClockSettings::watch().unwrap();
+        let mut settings = ClockSettings::watch().unwrap();
+        let mut others = settings.clone();
         let mut told = 0;
         for _ in 0..LOOKS {
             tokio::select! {
@@ -95,6 +124,7 @@ mod tests {
                 return;
             }
             settings.next().await.unwrap();
+            others.next().await.unwrap();
         }
     }
 }

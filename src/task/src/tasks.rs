@@ -79,8 +79,13 @@ impl<T: Send + 'static> Tasks<T> {
             }
         }
         let left = self.names.values().copied().collect();
-        self.set.shutdown().await;
+        self.stop().await;
         (ended, left)
+    }
+
+    /// Ends them all wherever they wait. They are gone when it returns.
+    pub async fn stop(mut self) {
+        self.set.shutdown().await;
     }
 
     fn aborted(&mut self, error: JoinError) {
@@ -149,6 +154,19 @@ mod tests {
         tokio::task::yield_now().await;
         drop(tasks);
         assert!(receiver.await.is_err(), "the task is gone and what it held too");
+    }
+
+    #[tokio::test]
+    async fn what_was_stopped_is_gone() {
+        let (sender, mut receiver) = tokio::sync::oneshot::channel::<()>();
+        let mut tasks = Tasks::new();
+        tasks.spawn("holder", async move {
+            let _sender = sender;
+            pending::<()>().await;
+        });
+        tasks.stop().await;
+        let gone = tokio::sync::oneshot::error::TryRecvError::Closed;
+        assert_eq!(receiver.try_recv(), Err(gone), "and what it held too");
     }
 
     #[tokio::test]

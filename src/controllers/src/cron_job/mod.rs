@@ -30,7 +30,7 @@ pub(crate) async fn run(context: Context) {
     let jobs = feed(context.caches.of::<Job>(), queue.clone(), |job: &Job| {
         owner::controller_key::<CronJob>(&job.metadata)
     });
-    let clock = feed_by_clock(context.caches.of::<CronJob>(), queue.clone());
+    let clock = feed_by_clock(context.caches.of::<CronJob>(), queue.clone(), context.clock.clone());
     join4(crons, jobs, clock, queue.work("CronJob", |key| reconcile(&context, key))).await;
 }
 

@@ -17,7 +17,6 @@ use client::{Change, Error, Key, Queue, Severity};
 use futures_util::future::join5;
 use k8s_openapi::api::apps::v1::{ControllerRevision, DaemonSet};
 use k8s_openapi::api::core::v1::{Node, Pod, PodSpec};
-use k8s_openapi::jiff::Timestamp;
 use tokio::time::Instant;
 use tracing::warn;
 
@@ -151,9 +150,9 @@ struct Worker<'a> {
 
 impl Worker<'_> {
     async fn work(&self, pods: Vec<Arc<Pod>>, history: &History) -> Result<Option<Duration>, Error> {
-        let (now, hash) = (Timestamp::now(), hash(history));
+        let (age, hash) = (self.context.ages.of_pods(), hash(history));
         let places = self.places(&pods);
-        let goal = Goal::of(self.set, hash, &places, now);
+        let goal = Goal::of(self.set, hash, &places, &age);
         let mut plan = rollout::manage(&places, &goal);
         let again = self.judge_ended(&mut plan);
         if plan.create.is_empty() && plan.delete.is_empty() && self.rolls() {
@@ -165,7 +164,9 @@ impl Worker<'_> {
         // What was just done comes back by the caches and counts then.
         self.write_status(&places, &goal).await?;
         acted?;
-        Ok(again.into_iter().chain(self.next_available(&places, &goal)).min())
+        let pods = places.values().flat_map(|place| &place.pods);
+        let next = pod::next_available(pods, goal.min_ready_seconds, &age);
+        Ok(again.into_iter().chain(next).min())
     }
 
     fn rolls(&self) -> bool {
@@ -243,15 +244,5 @@ impl Worker<'_> {
             return Ok(());
         }
         self.context.write_status(&DaemonSet { status, ..self.set.clone() }).await
-    }
-
-    /// When the next pod becomes available by time alone: nothing else will tell us.
-    fn next_available(&self, places: &Places, goal: &Goal<'_>) -> Option<Duration> {
-        let pods = places.values().flat_map(|place| &place.pods);
-        let waits = pods.filter_map(|pod| match pod::availability(pod, goal.min_ready_seconds, goal.now) {
-            pod::Availability::In(wait) => Some(wait),
-            pod::Availability::Available | pod::Availability::NotReady => None,
-        });
-        waits.min()
     }
 }

@@ -8,12 +8,11 @@ use std::sync::Arc;
 use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
-use k8s_openapi::jiff::Timestamp;
 
 use super::HASH_LABEL;
 use super::placement::Fit;
 use crate::history;
-use crate::pod::{self, Availability};
+use crate::pod::{self, Age, Availability};
 use crate::rounding::{Round, resolve};
 
 /// A node, if it is there, with the DaemonSet's pods that are on it or made for it.
@@ -43,17 +42,17 @@ struct Pair<'a> {
 }
 
 /// What is asked of a rolling update.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub(super) struct Goal<'a> {
     pub(super) hash: &'a str,
     pub(super) min_ready_seconds: i32,
     pub(super) max_unavailable: usize,
     pub(super) max_surge: usize,
-    pub(super) now: Timestamp,
+    pub(super) age: Age<'a>,
 }
 
 impl<'a> Goal<'a> {
-    pub(super) fn of(set: &DaemonSet, hash: &'a str, places: &Places, now: Timestamp) -> Self {
+    pub(super) fn of(set: &DaemonSet, hash: &'a str, places: &Places, age: Age<'a>) -> Self {
         let desired = desired(places);
         let rolling = set.spec.update_strategy.as_ref().and_then(|strategy| strategy.rolling_update.as_ref());
         let count = |amount: &IntOrString| {
@@ -65,11 +64,11 @@ impl<'a> Goal<'a> {
         // Neither more nor fewer would never get anywhere.
         let max_unavailable = if max_surge == 0 && max_unavailable == 0 { 1 } else { max_unavailable };
         let min_ready_seconds = set.spec.min_ready_seconds.unwrap_or_default();
-        Self { hash, min_ready_seconds, max_unavailable, max_surge, now }
+        Self { hash, min_ready_seconds, max_unavailable, max_surge, age }
     }
 
     pub(super) fn is_available(&self, pod: &Pod) -> bool {
-        pod::availability(pod, self.min_ready_seconds, self.now) == Availability::Available
+        pod::availability(pod, self.min_ready_seconds, self.age) == Availability::Available
     }
 
     pub(super) fn is_current(&self, pod: &Pod) -> bool {
@@ -202,6 +201,8 @@ pub(super) fn sort(pods: &mut [Arc<Pod>]) {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::pod::tests::pod;
 
@@ -210,7 +211,7 @@ mod tests {
         min_ready_seconds: 0,
         max_unavailable: 1,
         max_surge: 0,
-        now: Timestamp::UNIX_EPOCH,
+        age: &|_, _| Duration::ZERO,
     };
 
     fn labelled(name: &str, hash: &str, ready: bool) -> Arc<Pod> {

@@ -25,6 +25,7 @@ use tracing::warn;
 
 use self::rollout::{Goal, Size};
 use self::status::{Said, asked};
+use crate::ages::Ages;
 use crate::context::Context;
 use crate::feed::feed;
 use crate::work::side_by_side;
@@ -33,7 +34,7 @@ use crate::{owner, pod, template};
 const DEFAULT_HISTORY: usize = 10;
 
 pub(crate) async fn run(context: Context) {
-    let queue = Queue::default();
+    let (queue, ages) = (Queue::default(), Ages::default());
     let (deployments, sets) = (context.caches.of::<Deployment>(), context.caches.of::<ReplicaSet>());
     let by_set = sets.clone();
     let own = feed(deployments.clone(), queue.clone(), |deployment: &Deployment| [Key::of(deployment)]);
@@ -45,7 +46,8 @@ pub(crate) async fn run(context: Context) {
         let set = by_set.get(&owner::controller_key::<ReplicaSet>(&pod.metadata)?)?;
         owner::controller_key::<Deployment>(&set.metadata)
     });
-    join4(own, sets, pods, side_by_side(&queue, "Deployment", |key| reconcile(&context, key))).await;
+    let work = side_by_side(&queue, "Deployment", |key| reconcile(&context, &ages, key));
+    join4(own, sets, pods, work).await;
 }
 
 /// The sets of a Deployment, told apart.
@@ -69,10 +71,13 @@ impl Sets {
     }
 }
 
-async fn reconcile(context: &Context, key: Key) -> Result<Option<Duration>, Error> {
+async fn reconcile(context: &Context, ages: &Ages, key: Key) -> Result<Option<Duration>, Error> {
     let (deployments, sets) = (context.caches.of::<Deployment>(), context.caches.of::<ReplicaSet>());
     sets.synced().await;
-    let Some(deployment) = deployments.get(&key) else { return Ok(None) };
+    let Some(deployment) = deployments.get(&key) else {
+        ages.forget(&key);
+        return Ok(None);
+    };
     let selector = match LabelSelector::of(Some(&deployment.spec.selector)) {
         Ok(selector) => selector,
         Err(error) => {
@@ -84,7 +89,7 @@ async fn reconcile(context: &Context, key: Key) -> Result<Option<Duration>, Erro
         .claim(sets.list_in(&key.namespace))
         .await?;
     let sets = Sets::tell_apart(&deployment, ours);
-    let worker = Worker { context, deployment: &deployment, goal: Goal::of(&deployment.spec) };
+    let worker = Worker { context, ages, deployment: &deployment, goal: Goal::of(&deployment.spec) };
     let said = match deployment.metadata.deletion_timestamp {
         Some(_) => None,
         None => worker.advance(&sets).await?,
@@ -95,6 +100,8 @@ async fn reconcile(context: &Context, key: Key) -> Result<Option<Duration>, Erro
 /// One look at one Deployment.
 struct Worker<'a> {
     context: &'a Context,
+    /// Since when they have made no progress.
+    ages: &'a Ages,
     deployment: &'a Deployment,
     goal: Goal,
 }
@@ -195,7 +202,7 @@ impl Worker<'_> {
 
     /// Makes the set of the current template, as large as it may be at once.
     async fn make_new(&self, sets: &Sets) -> Result<Said, Error> {
-        let others = sets.old.iter().map(|set| asked(set)).sum();
+        let others = sets.old.iter().map(|set| i64::from(asked(set))).sum();
         let set = self.new_set(sets, self.goal.size_of_new(0, others));
         let name = set.metadata.name.clone().unwrap_or_default();
         match self.context.client().create(&set).await {
@@ -405,12 +412,13 @@ impl Worker<'_> {
 
     /// Writes the status if it says anything new; when to look again if nothing happens until then.
     async fn write_status(&self, sets: &Sets, said: Option<Said>) -> Result<Option<Duration>, Error> {
-        let now = Timestamp::now();
-        let mut status = status::status(self.deployment, sets.new.as_ref(), &sets.old, now);
+        let (now, key) = (Timestamp::now(), Key::of(self.deployment));
+        let age = |since: Timestamp| self.ages.since(&key, since);
+        let mut status = status::status(self.deployment, sets, &age, now);
         if let Some(said) = said {
             status::set_progress(&mut status, said, now);
         }
-        let again = status::look_again(self.deployment, &status, now);
+        let again = status::look_again(self.deployment, &status, &age);
         self.replace_status(status).await?;
         Ok(again)
     }

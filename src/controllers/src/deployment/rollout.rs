@@ -58,19 +58,19 @@ impl Goal {
     }
 
     /// The size of a new set beside others that have `others` pods in all.
-    pub(super) fn size_of_new(self, current: i32, others: i32) -> i32 {
+    pub(super) fn size_of_new(self, current: i32, others: i64) -> i32 {
         if self.recreate || current >= self.replicas {
             return self.replicas;
         }
-        let room = (self.most() - others - current).max(0);
-        current + room.min(self.replicas - current)
+        let room = i64::from(self.most()) - others - i64::from(current);
+        current + up_to(self.replicas - current, room)
     }
 
     /// The next step of a rolling update from `old`, oldest first, to `new`; `None` when there is nothing to do.
     ///
     /// The new set is number 0, the old ones follow.
     pub(super) fn rolling_step(self, new: Size, old: &[Size]) -> Option<Step> {
-        let others: i32 = old.iter().map(|set| set.replicas).sum();
+        let others = total(old, |set| set.replicas);
         let size = self.size_of_new(new.replicas, others);
         if size != new.replicas {
             return Some(vec![(0, size)]);
@@ -80,29 +80,29 @@ impl Goal {
     }
 
     fn shrink_old(self, new: Size, old: &[Size]) -> Step {
-        let all: i32 = new.replicas + old.iter().map(|set| set.replicas).sum::<i32>();
-        let spare = all - self.least_available() - (new.replicas - new.available);
+        let least = i64::from(self.least_available());
+        // What of the new set does not work yet spares nobody.
+        let spare = total(old, |set| set.replicas) + i64::from(new.available) - least;
         if spare <= 0 {
             return Step::new();
         }
         let mut sizes: Vec<i32> = old.iter().map(|set| set.replicas).collect();
         take(&mut sizes, old.iter().map(|set| set.replicas - set.available), spare);
         // What is left over of availability goes next, and never more than was there to spare.
-        let available = new.available + old.iter().map(|set| set.available).sum::<i32>();
+        let available = i64::from(new.available) + total(old, |set| set.available);
         let healthy: Vec<i32> = sizes.clone();
-        take(&mut sizes, healthy.into_iter(), available - self.least_available());
+        take(&mut sizes, healthy.into_iter(), available - least);
         changed(old, &sizes)
     }
 
     /// The sizes after `replicas` itself has changed in the middle of a rolling update: every set keeps its share.
     pub(super) fn proportional(self, sets: &[Size]) -> Step {
-        let all: i32 = sets.iter().map(|set| set.replicas).sum();
         let allowed = if self.replicas > 0 { self.most() } else { 0 };
-        let to_add = allowed - all;
+        let to_add = i64::from(allowed) - total(sets, |set| set.replicas);
         // The larger first: rounding errors hurt them least, and the largest takes the rest.
         let mut order: Vec<usize> = (0..sets.len()).collect();
         order.sort_by_key(|index| std::cmp::Reverse(sets[*index].replicas));
-        let mut sizes: Vec<i32> = sets.iter().map(|set| set.replicas).collect();
+        let mut sizes: Vec<i64> = sets.iter().map(|set| i64::from(set.replicas)).collect();
         let mut added = 0;
         for &index in &order {
             let share = self.share(sets[index], to_add, added);
@@ -110,18 +110,19 @@ impl Goal {
             added += share;
         }
         if let Some(&largest) = order.first() {
-            sizes[largest] = (sizes[largest] + to_add - added).max(0);
+            sizes[largest] += to_add - added;
         }
-        let different = sizes.iter().zip(sets).enumerate().filter(|(_, (size, set))| **size != set.replicas);
-        different.map(|(index, (size, _))| (index, *size)).collect()
+        let sizes = sizes.into_iter().map(|size| up_to(i32::MAX, size));
+        let different = sizes.zip(sets).enumerate().filter(|(_, (size, set))| *size != set.replicas);
+        different.map(|(index, (size, _))| (index, size)).collect()
     }
 
-    fn share(self, set: Size, to_add: i32, added: i32) -> i32 {
+    fn share(self, set: Size, to_add: i64, added: i64) -> i64 {
         if set.replicas == 0 || to_add == added {
             return 0;
         }
         if self.replicas == 0 {
-            return -set.replicas;
+            return -i64::from(set.replicas);
         }
         let before = f64::from(set.max_when_scaled.filter(|most| *most > 0).unwrap_or(self.most()));
         #[expect(
@@ -129,17 +130,27 @@ impl Goal {
             reason = "a float that is too large becomes the largest i32"
         )]
         let size = (f64::from(set.replicas) * f64::from(self.most()) / before).round() as i32;
-        let left = to_add - added;
-        if to_add > 0 { (size - set.replicas).min(left) } else { (size - set.replicas).max(left) }
+        let (more, left) = (i64::from(size - set.replicas), to_add - added);
+        if to_add > 0 { more.min(left) } else { more.max(left) }
     }
 }
 
+/// Of several sets together: more than fits the count of one.
+fn total(sets: &[Size], of: impl Fn(&Size) -> i32) -> i64 {
+    sets.iter().map(|set| i64::from(of(set))).sum()
+}
+
+/// As many as are wanted, no fewer than none and no more than `most`.
+fn up_to(most: i32, wanted: i64) -> i32 {
+    i32::try_from(wanted.max(0)).unwrap_or(i32::MAX).min(most)
+}
+
 /// Takes up to `budget` from `sizes`, from each no more than `available` says.
-fn take(sizes: &mut [i32], takable: impl Iterator<Item = i32>, mut budget: i32) {
+fn take(sizes: &mut [i32], takable: impl Iterator<Item = i32>, mut budget: i64) {
     for (size, takable) in sizes.iter_mut().zip(takable) {
-        let taken = takable.min(budget).max(0);
+        let taken = up_to(takable.max(0), budget);
         *size -= taken;
-        budget -= taken;
+        budget -= i64::from(taken);
     }
 }
 
@@ -210,6 +221,16 @@ mod tests {
             }
             assert_eq!((new.replicas, old[0].replicas), (replicas, 0), "{goal:?}");
         }
+    }
+
+    #[test]
+    fn any_number_may_be_asked_for() {
+        let all = i32::MAX;
+        let goal = goal(all, "25%", "25%");
+        let huge = [size(all, 1), size(all, all)];
+        assert_eq!(goal.size_of_new(0, 2 * i64::from(all)), 0, "there is no room");
+        assert_eq!(goal.rolling_step(size(0, 0), &huge), Some(vec![(1, 0), (2, goal.least_available())]));
+        assert_eq!(goal.proportional(&[size(all, all), size(all, all), size(7, 7)]), [(0, 0)]);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use k8s_openapi::api::apps::v1::{Deployment, DeploymentCondition, DeploymentStat
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 
+use super::Sets;
 use super::rollout::Goal;
 
 const AVAILABLE: &str = "Available";
@@ -30,13 +31,12 @@ impl Said {
     }
 }
 
+/// How long ago a time was, by a clock that nobody sets.
+pub(super) type Age<'a> = &'a (dyn Fn(Timestamp) -> Duration + Sync);
+
 /// The status as the ReplicaSets of `deployment` have it now.
-pub(super) fn status(
-    deployment: &Deployment,
-    new: Option<&Arc<ReplicaSet>>,
-    old: &[Arc<ReplicaSet>],
-    now: Timestamp,
-) -> DeploymentStatus {
+pub(super) fn status(deployment: &Deployment, sets: &Sets, age: Age<'_>, now: Timestamp) -> DeploymentStatus {
+    let (new, old) = (sets.new.as_ref(), &*sets.old);
     let before = deployment.status.clone().unwrap_or_default();
     let mut status = counts(deployment, new, old);
     status.collision_count = before.collision_count;
@@ -44,7 +44,7 @@ pub(super) fn status(
     let said = availability(&status, Goal::of(&deployment.spec));
     set(&mut status, said, now);
     let paused = deployment.spec.paused == Some(true);
-    if let Some(said) = (!paused).then(|| progress(deployment, &before, &status, new, now)).flatten() {
+    if let Some(said) = (!paused).then(|| progress(deployment, &before, &status, new, age)).flatten() {
         set_progress(&mut status, said, now);
     }
     replace_failure(&mut status, new, old);
@@ -57,18 +57,20 @@ fn counts(
     old: &[Arc<ReplicaSet>],
 ) -> DeploymentStatus {
     let all = || new.into_iter().chain(old);
-    let sum = |of: fn(&ReplicaSet) -> i32| all().map(|set| of(set)).sum::<i32>();
+    let sum = |of: fn(&ReplicaSet) -> i32| all().map(|set| i64::from(of(set))).sum::<i64>();
+    // No more than can be said: a handful of sets may ask for more than their own field holds.
+    let shown = |count: i64| Some(i32::try_from(count.max(0)).unwrap_or(i32::MAX));
     let available = sum(available);
     DeploymentStatus {
         observed_generation: deployment.metadata.generation,
-        replicas: Some(sum(actual)),
+        replicas: shown(sum(actual)),
         updated_replicas: Some(new.map_or(0, |set| actual(set))),
-        ready_replicas: Some(sum(|set| {
+        ready_replicas: shown(sum(|set| {
             set.status.as_ref().and_then(|status| status.ready_replicas).unwrap_or_default()
         })),
-        available_replicas: Some(available),
-        unavailable_replicas: Some((sum(asked) - available).max(0)),
-        terminating_replicas: Some(sum(|set| {
+        available_replicas: shown(available),
+        unavailable_replicas: shown(sum(asked) - available),
+        terminating_replicas: shown(sum(|set| {
             set.status.as_ref().and_then(|status| status.terminating_replicas).unwrap_or_default()
         })),
         ..DeploymentStatus::default()
@@ -110,7 +112,7 @@ fn progress(
     before: &DeploymentStatus,
     status: &DeploymentStatus,
     new: Option<&Arc<ReplicaSet>>,
-    now: Timestamp,
+    age: Age<'_>,
 ) -> Option<Said> {
     let deadline = deadline(deployment)?;
     let current = condition(before, PROGRESSING);
@@ -126,7 +128,7 @@ fn progress(
         Some(Said::progress("True", COMPLETE, format!("{what} has successfully progressed.")))
     } else if has_progressed(before, status) {
         Some(Said::progress("True", "ReplicaSetUpdated", format!("{what} is progressing.")))
-    } else if current.is_some_and(|current| is_over(current, deadline, now)) {
+    } else if current.is_some_and(|current| is_over(current, deadline, age)) {
         Some(Said::progress("False", TIMED_OUT, format!("{what} has timed out progressing.")))
     } else {
         None
@@ -152,30 +154,30 @@ fn deadline(deployment: &Deployment) -> Option<Duration> {
     u64::try_from(seconds).ok().filter(|_| seconds != i32::MAX).map(Duration::from_secs)
 }
 
-fn is_over(progressing: &DeploymentCondition, deadline: Duration, now: Timestamp) -> bool {
+fn is_over(progressing: &DeploymentCondition, deadline: Duration, age: Age<'_>) -> bool {
     match progressing.reason.as_deref() {
         Some(COMPLETE) => false,
         Some(TIMED_OUT) => true,
-        _ => left(progressing, deadline, now).is_zero(),
+        _ => left(progressing, deadline, age).is_zero(),
     }
 }
 
-fn left(progressing: &DeploymentCondition, deadline: Duration, now: Timestamp) -> Duration {
+fn left(progressing: &DeploymentCondition, deadline: Duration, age: Age<'_>) -> Duration {
     let Some(since) = &progressing.last_update_time else { return deadline };
-    deadline.saturating_sub(Duration::try_from(now.duration_since(since.0)).unwrap_or_default())
+    deadline.saturating_sub(age(since.0))
 }
 
 /// How long until a rollout that does not move must be called stuck; nothing else will tell us.
 pub(super) fn look_again(
     deployment: &Deployment,
     status: &DeploymentStatus,
-    now: Timestamp,
+    age: Age<'_>,
 ) -> Option<Duration> {
     let deadline = deadline(deployment)?;
     let progressing = condition(status, PROGRESSING)?;
     let settled = matches!(progressing.reason.as_deref(), Some(COMPLETE | TIMED_OUT));
     // A moment later than the deadline, so that it is over when we look.
-    (!settled).then(|| left(progressing, deadline, now) + Duration::from_secs(1))
+    (!settled).then(|| left(progressing, deadline, age) + Duration::from_secs(1))
 }
 
 pub(super) fn condition<'a>(status: &'a DeploymentStatus, kind: &str) -> Option<&'a DeploymentCondition> {
@@ -257,6 +259,19 @@ mod tests {
         Arc::new(ReplicaSet { spec, status: Some(status), ..ReplicaSet::default() })
     }
 
+    fn sets(new: Arc<ReplicaSet>, old: Vec<Arc<ReplicaSet>>) -> Sets {
+        Sets { new: Some(new), old }
+    }
+
+    /// The status at a second by a clock that nobody ever set.
+    fn status(deployment: &Deployment, sets: &Sets, now: i64) -> DeploymentStatus {
+        super::status(deployment, sets, &aged(now), at(now))
+    }
+
+    fn aged(now: i64) -> impl Fn(Timestamp) -> Duration + Sync {
+        move |since| at(now).duration_since(since).try_into().unwrap_or_default()
+    }
+
     /// Status and reason of a condition.
     fn says<'a>(status: &'a DeploymentStatus, kind: &str) -> (&'a str, &'a str) {
         let condition = condition(status, kind).unwrap();
@@ -266,7 +281,7 @@ mod tests {
     #[test]
     fn a_rollout_progresses_and_completes() {
         let mut deployment = deployment(3);
-        let begun = status(&deployment, Some(&set_of(3, 3, 1)), &[set_of(1, 1, 1)], at(10));
+        let begun = status(&deployment, &sets(set_of(3, 3, 1), vec![set_of(1, 1, 1)]), 10);
         assert_eq!(says(&begun, PROGRESSING), ("True", "ReplicaSetUpdated"));
         assert_eq!(says(&begun, AVAILABLE), ("False", "MinimumReplicasUnavailable"));
         assert_eq!(
@@ -274,27 +289,35 @@ mod tests {
             (Some(4), Some(3), Some(2))
         );
         deployment.status = Some(begun);
-        let done = status(&deployment, Some(&set_of(3, 3, 3)), &[set_of(0, 0, 0)], at(20));
+        let done = status(&deployment, &sets(set_of(3, 3, 3), vec![set_of(0, 0, 0)]), 20);
         assert_eq!(says(&done, PROGRESSING), ("True", COMPLETE));
         assert_eq!(says(&done, AVAILABLE), ("True", "MinimumReplicasAvailable"));
         assert!(is_complete(&deployment, &done));
-        assert_eq!(look_again(&deployment, &done, at(20)), None);
+        assert_eq!(look_again(&deployment, &done, &aged(20)), None);
         deployment.status = Some(done.clone());
-        let later = status(&deployment, Some(&set_of(3, 3, 3)), &[], at(900));
+        let later = status(&deployment, &sets(set_of(3, 3, 3), vec![]), 900);
         assert_eq!(later, done, "what is settled is not written again");
     }
 
     #[test]
     fn a_rollout_that_does_not_move_times_out_at_its_deadline() {
         let mut deployment = deployment(3);
-        let stuck = set_of(3, 3, 0);
-        deployment.status = Some(status(&deployment, Some(&stuck), &[], at(100)));
-        let again = look_again(&deployment, deployment.status.as_ref().unwrap(), at(130));
+        let stuck = sets(set_of(3, 3, 0), vec![]);
+        deployment.status = Some(status(&deployment, &stuck, 100));
+        let again = look_again(&deployment, deployment.status.as_ref().unwrap(), &aged(130));
         assert_eq!(again, Some(Duration::from_secs(31)));
-        let before = status(&deployment, Some(&stuck), &[], at(159));
+        let before = status(&deployment, &stuck, 159);
         assert_eq!(says(&before, PROGRESSING).0, "True");
-        let over = status(&deployment, Some(&stuck), &[], at(161));
+        let over = status(&deployment, &stuck, 161);
         assert_eq!(says(&over, PROGRESSING), ("False", TIMED_OUT));
+    }
+
+    #[test]
+    fn several_sets_may_be_larger_than_a_count() {
+        let huge = set_of(i32::MAX, i32::MAX, 1);
+        let status = status(&deployment(i32::MAX), &sets(huge.clone(), vec![huge.clone(), huge]), 0);
+        assert_eq!((status.replicas, status.unavailable_replicas), (Some(i32::MAX), Some(i32::MAX)));
+        assert_eq!((status.available_replicas, status.updated_replicas), (Some(3), Some(i32::MAX)));
     }
 
     #[test]
@@ -308,7 +331,7 @@ mod tests {
             ..ReplicaSetCondition::default()
         };
         failing.status.as_mut().unwrap().conditions = Some(vec![condition]);
-        let status = status(&deployment(3), Some(&Arc::new(failing)), &[], at(0));
+        let status = status(&deployment(3), &sets(Arc::new(failing), vec![]), 0);
         assert_eq!(says(&status, REPLICA_FAILURE), ("True", "FailedCreate"));
     }
 }

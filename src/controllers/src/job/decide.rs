@@ -6,12 +6,11 @@ use std::time::Duration;
 
 use k8s_openapi::api::batch::v1::{JobSpec, JobStatus};
 use k8s_openapi::api::core::v1::Pod;
-use k8s_openapi::jiff::Timestamp;
 
 use super::policy::{self, Meaning};
 use super::rules;
 use super::tally::{Tally, count};
-use crate::pod;
+use crate::pod::{self, Age};
 
 /// Pods made or deleted at one look.
 const MOST_AT_ONCE: usize = 500;
@@ -111,8 +110,8 @@ fn restarted_too_often(spec: &JobSpec, pods: &[Arc<Pod>]) -> bool {
     let statuses = running
         .filter_map(|pod| pod.status.as_ref())
         .flat_map(|status| status.init_container_statuses.iter().chain(&status.container_statuses).flatten());
-    let restarts: i32 = statuses.map(|status| status.restart_count).sum();
-    match spec.backoff_limit.unwrap_or(6) {
+    let restarts: i64 = statuses.map(|status| i64::from(status.restart_count)).sum();
+    match i64::from(spec.backoff_limit.unwrap_or(6)) {
         0 => restarts > 0,
         limit => restarts >= limit,
     }
@@ -136,7 +135,7 @@ pub(super) fn natural_end(spec: &JobSpec, tally: &Tally) -> Option<End> {
     (enough && tally.active.is_empty()).then(done)
 }
 
-pub(super) fn step(spec: &JobSpec, tally: &Tally, now: Timestamp) -> Step {
+pub(super) fn step(spec: &JobSpec, tally: &Tally, age: Age<'_>) -> Step {
     let active = count(tally.active.len());
     let wanted = wanted(spec, tally, active);
     let surplus = usize::try_from(active - wanted).unwrap_or_default();
@@ -147,8 +146,8 @@ pub(super) fn step(spec: &JobSpec, tally: &Tally, now: Timestamp) -> Step {
     let leaving = if rules::only_replaces_failed(spec) { tally.terminating } else { 0 };
     match usize::try_from(wanted - leaving - active).unwrap_or_default().min(MOST_AT_ONCE) {
         0 => Step::Nothing,
-        missing if rules::is_indexed(spec) => create_indexed(spec, tally, missing, now),
-        missing => tally.backoff(now).map_or_else(|| Step::Create(vec![None; missing]), Step::Wait),
+        missing if rules::is_indexed(spec) => create_indexed(spec, tally, missing, age),
+        missing => tally.backoff(age).map_or_else(|| Step::Create(vec![None; missing]), Step::Wait),
     }
 }
 
@@ -187,9 +186,9 @@ fn surplus_of(spec: &JobSpec, active: &[Arc<Pod>], surplus: usize) -> Vec<Arc<Po
     delete
 }
 
-fn create_indexed(spec: &JobSpec, tally: &Tally, missing: usize, now: Timestamp) -> Step {
+fn create_indexed(spec: &JobSpec, tally: &Tally, missing: usize, age: Age<'_>) -> Step {
     let per_index = spec.backoff_limit_per_index.is_some();
-    if let Some(wait) = tally.backoff(now).filter(|_| !per_index) {
+    if let Some(wait) = tally.backoff(age).filter(|_| !per_index) {
         return Step::Wait(wait);
     }
     let active: Vec<i32> = tally.active.iter().filter_map(|pod| rules::index(pod, spec)).collect();
@@ -199,15 +198,15 @@ fn create_indexed(spec: &JobSpec, tally: &Tally, missing: usize, now: Timestamp)
     let pending = (0..spec.completions.unwrap_or_default()).filter(|index| {
         !tally.succeeded_indexes.has(*index) && !active.contains(index) && !leaving(index) && !failed(*index)
     });
-    let (mut now_due, mut waits) = (Vec::new(), Vec::new());
+    let (mut due, mut waits) = (Vec::new(), Vec::new());
     for index in pending.take(missing) {
-        match tally.backoff_of(index, now).filter(|_| per_index) {
+        match tally.backoff_of(index, age).filter(|_| per_index) {
             Some(wait) => waits.push(wait),
-            None => now_due.push(Some(index)),
+            None => due.push(Some(index)),
         }
     }
-    match (now_due.is_empty(), waits.into_iter().min()) {
-        (false, _) => Step::Create(now_due),
+    match (due.is_empty(), waits.into_iter().min()) {
+        (false, _) => Step::Create(due),
         (true, Some(wait)) => Step::Wait(wait),
         (true, None) => Step::Nothing,
     }
@@ -216,9 +215,10 @@ fn create_indexed(spec: &JobSpec, tally: &Tally, missing: usize, now: Timestamp)
 #[cfg(test)]
 mod tests {
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+    use k8s_openapi::jiff::Timestamp;
 
     use super::*;
-    use crate::pod::tests::pod;
+    use crate::pod::tests::{aged, pod};
 
     const NOW: i64 = 1_000;
 
@@ -244,8 +244,8 @@ mod tests {
 
     fn look(spec: &JobSpec, pods: &[Arc<Pod>]) -> (Option<End>, Step) {
         let status = JobStatus::default();
-        let tally = Tally::of(spec, &status, pods, at(NOW));
-        (early_end(spec, &status, &tally, pods, None), step(spec, &tally, at(NOW)))
+        let tally = Tally::of(spec, &status, pods);
+        (early_end(spec, &status, &tally, pods, None), step(spec, &tally, &aged(NOW)))
     }
 
     fn spec(parallelism: i32, completions: i32) -> JobSpec {

@@ -6,7 +6,6 @@
 //!
 //! Each look waits until the caches show what it did, so the next one never decides on the state before.
 
-mod ages;
 mod conditions;
 mod decide;
 mod indexes;
@@ -30,9 +29,9 @@ use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 
-use self::ages::Ages;
 use self::decide::{End, Step};
 use self::tally::{Tally, count};
+use crate::ages::Ages;
 use crate::context::Context;
 use crate::feed::feed;
 use crate::work::side_by_side;
@@ -80,7 +79,7 @@ struct Look<'a> {
 impl Look<'_> {
     async fn work(&self, pods: &[Arc<Pod>]) -> Result<Option<Duration>, Error> {
         let mut status = self.begun();
-        let tally = Tally::of(self.spec, &status, pods, self.now);
+        let tally = Tally::of(self.spec, &status, pods);
         let left = self.left(&status);
         let mut end = decide::early_end(self.spec, &status, &tally, pods, left);
         let is_deleted = self.job.metadata.deletion_timestamp.is_some();
@@ -91,7 +90,7 @@ impl Look<'_> {
             None => self.take_step(&tally, &mut again).await,
         };
         let pods = self.pods();
-        let tally = Tally::of(self.spec, &status, &pods, self.now);
+        let tally = Tally::of(self.spec, &status, &pods);
         // What could not be stopped yet may still end by itself.
         end = end.filter(|_| acted.is_ok()).or_else(|| decide::natural_end(self.spec, &tally));
         if end.is_none() && !is_deleted {
@@ -120,7 +119,7 @@ impl Look<'_> {
     }
 
     async fn take_step(&self, tally: &Tally, again: &mut Option<Duration>) -> Result<(), Error> {
-        match decide::step(self.spec, tally, self.now) {
+        match decide::step(self.spec, tally, &self.context.ages.of_pods()) {
             Step::Nothing => Ok(()),
             Step::Wait(wait) => {
                 *again = again.iter().copied().chain([wait]).min();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use k8s_openapi::api::batch::v1::{Job, JobSpec};
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use k8s_openapi::jiff::Timestamp;
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
 use crate::pod;
 
@@ -85,16 +85,23 @@ pub(super) fn failures(pod: &Pod) -> (i32, i32) {
 }
 
 /// When a pod ended, as far as it tells.
-pub(super) fn ended(pod: &Pod, now: Timestamp) -> Timestamp {
+pub(super) fn ended(pod: &Pod) -> Timestamp {
     let statuses = pod.status.iter().flat_map(|status| status.container_statuses.iter().flatten());
     let times = statuses.map(|status| {
         let terminated = status.state.as_ref()?.terminated.as_ref()?;
         terminated.finished_at.as_ref().map(|time| time.0)
     });
     let by_containers = times.collect::<Option<Vec<_>>>().and_then(|times| times.into_iter().max());
-    let deleted = pod.metadata.deletion_timestamp.as_ref().map(|time| time.0);
     by_containers
         .or_else(|| pod::ready_changed(pod).filter(|_| !pod::is_ready(pod)))
-        .or(deleted)
-        .unwrap_or(now)
+        .or_else(|| deleted(&pod.metadata))
+        .or_else(|| pod.metadata.creation_timestamp.as_ref().map(|time| time.0))
+        .unwrap_or_default()
+}
+
+/// When its deletion was asked for: what it shows is when it must be over.
+fn deleted(metadata: &ObjectMeta) -> Option<Timestamp> {
+    let over = metadata.deletion_timestamp.as_ref()?.0;
+    let grace = SignedDuration::from_secs(metadata.deletion_grace_period_seconds.unwrap_or_default());
+    Some(over.checked_sub(grace).unwrap_or(over))
 }

@@ -6,12 +6,11 @@ use std::time::Duration;
 
 use k8s_openapi::api::batch::v1::{JobSpec, JobStatus};
 use k8s_openapi::api::core::v1::Pod;
-use k8s_openapi::jiff::Timestamp;
 
 use super::indexes::Indexes;
 use super::policy::{self, Meaning};
 use super::rules;
-use crate::pod;
+use crate::pod::{self, Age};
 
 const FIRST_BACKOFF: Duration = Duration::from_secs(10);
 const LAST_BACKOFF: Duration = Duration::from_secs(600);
@@ -31,8 +30,8 @@ pub(super) struct Tally {
     pub(super) to_replace: BTreeMap<i32, Arc<Pod>>,
     /// Indexes of pods that are on their way out.
     pub(super) terminating_indexes: BTreeSet<i32>,
-    /// Failures since the last success, and when the last one was.
-    pub(super) setbacks: (u32, Option<Timestamp>),
+    /// Failures since the last success, and whose the last one was.
+    setbacks: (u32, Option<Arc<Pod>>),
 }
 
 pub(super) fn count(n: usize) -> i32 {
@@ -46,20 +45,20 @@ pub(super) fn uncounted(status: &JobStatus) -> (Vec<String>, Vec<String>) {
 }
 
 impl Tally {
-    pub(super) fn of(spec: &JobSpec, status: &JobStatus, pods: &[Arc<Pod>], now: Timestamp) -> Self {
+    pub(super) fn of(spec: &JobSpec, status: &JobStatus, pods: &[Arc<Pod>]) -> Self {
         let active: Vec<_> = pods.iter().filter(|pod| pod::is_active(pod)).cloned().collect();
         let terminating: Vec<_> = pods.iter().filter(|pod| pod::is_terminating(pod)).collect();
         let mut tally = Self {
             ready: count(active.iter().filter(|pod| pod::is_ready(pod)).count()),
             terminating: count(terminating.len()),
             terminating_indexes: terminating.iter().filter_map(|pod| rules::index(pod, spec)).collect(),
-            setbacks: setbacks(spec, pods, now),
+            setbacks: setbacks(spec, pods),
             active,
             ..Self::default()
         };
         tally.count_ended(spec, status, pods);
         if rules::is_indexed(spec) {
-            tally.count_indexes(spec, status, pods, now);
+            tally.count_indexes(spec, status, pods);
         }
         tally
     }
@@ -80,11 +79,12 @@ impl Tally {
         let new_failed = new()
             .filter(|pod| rules::is_failed(pod, spec) && policy::meaning(policy, pod) != Meaning::Ignored)
             .count();
-        self.succeeded = status.succeeded.unwrap_or_default() + count(new_succeeded + succeeded.len());
-        self.failed = status.failed.unwrap_or_default() + count(new_failed + failed.len());
+        let more = |counted: Option<i32>, new| counted.unwrap_or_default().saturating_add(count(new));
+        self.succeeded = more(status.succeeded, new_succeeded + succeeded.len());
+        self.failed = more(status.failed, new_failed + failed.len());
     }
 
-    fn count_indexes(&mut self, spec: &JobSpec, status: &JobStatus, pods: &[Arc<Pod>], now: Timestamp) {
+    fn count_indexes(&mut self, spec: &JobSpec, status: &JobStatus, pods: &[Arc<Pod>]) {
         let completions = spec.completions.unwrap_or_default();
         let tracked = || pods.iter().filter(|pod| rules::is_tracked(pod));
         let done = tracked().filter(|pod| pod::phase(pod) == "Succeeded");
@@ -102,8 +102,8 @@ impl Tally {
             if active.contains(&index) || self.succeeded_indexes.has(index) || failed.has(index) {
                 continue;
             }
-            let age = |pod: &Pod| (rules::failures(pod).1, rules::ended(pod, now));
-            if self.to_replace.get(&index).is_none_or(|last| age(last) <= age(pod)) {
+            let order = |pod: &Pod| (rules::failures(pod).1, rules::ended(pod));
+            if self.to_replace.get(&index).is_none_or(|last| order(last) <= order(pod)) {
                 self.to_replace.insert(index, pod.clone());
             }
         }
@@ -111,31 +111,34 @@ impl Tally {
     }
 
     /// How long no pod may be made yet.
-    pub(super) fn backoff(&self, now: Timestamp) -> Option<Duration> {
-        let (failures, last) = self.setbacks;
-        remaining(failures, last?, now)
+    pub(super) fn backoff(&self, age: Age<'_>) -> Option<Duration> {
+        let (failures, last) = &self.setbacks;
+        remaining(*failures, last.as_ref()?, age)
     }
 
     /// How long no pod of this index may be made yet.
-    pub(super) fn backoff_of(&self, index: i32, now: Timestamp) -> Option<Duration> {
+    pub(super) fn backoff_of(&self, index: i32, age: Age<'_>) -> Option<Duration> {
         let last = self.to_replace.get(&index)?;
         let failures = u32::try_from(rules::failures(last).1).unwrap_or_default().saturating_add(1);
-        remaining(failures, rules::ended(last, now), now)
+        remaining(failures, last, age)
     }
 }
 
 /// Read off the pods that are there, so that a restart does not forget.
-fn setbacks(spec: &JobSpec, pods: &[Arc<Pod>], now: Timestamp) -> (u32, Option<Timestamp>) {
+fn setbacks(spec: &JobSpec, pods: &[Arc<Pod>]) -> (u32, Option<Arc<Pod>>) {
     let succeeded = pods.iter().filter(|pod| pod::phase(pod) == "Succeeded");
-    let last_success = succeeded.map(|pod| rules::ended(pod, now)).max();
-    let failed = pods.iter().filter(|pod| rules::is_failed(pod, spec)).map(|pod| rules::ended(pod, now));
-    let since: Vec<_> = failed.filter(|ended| last_success.is_none_or(|success| *ended > success)).collect();
-    (u32::try_from(since.len()).unwrap_or(u32::MAX), since.into_iter().max())
+    let last_success = succeeded.map(|pod| rules::ended(pod)).max();
+    let failed = pods.iter().filter(|pod| rules::is_failed(pod, spec));
+    let since: Vec<_> = failed
+        .filter(|pod| last_success.is_none_or(|success| rules::ended(pod) > success))
+        .cloned()
+        .collect();
+    let count = u32::try_from(since.len()).unwrap_or(u32::MAX);
+    (count, since.into_iter().max_by_key(|pod| rules::ended(pod)))
 }
 
-fn remaining(failures: u32, last: Timestamp, now: Timestamp) -> Option<Duration> {
+fn remaining(failures: u32, last: &Pod, age: Age<'_>) -> Option<Duration> {
     let doublings = failures.checked_sub(1)?;
     let wait = FIRST_BACKOFF.saturating_mul(2_u32.saturating_pow(doublings)).min(LAST_BACKOFF);
-    let passed = Duration::try_from(now.duration_since(last)).unwrap_or_default();
-    wait.checked_sub(passed).filter(|left| !left.is_zero())
+    wait.checked_sub(age(last, rules::ended(last))).filter(|left| !left.is_zero())
 }

@@ -8,39 +8,41 @@ use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::jiff::Timestamp;
 
 use super::rules;
+use crate::ages::Ages;
 use crate::context::Context;
 use crate::feed::feed;
 
 pub(crate) async fn run(context: Context) {
-    let queue = Queue::default();
+    let (queue, ages) = (Queue::default(), Ages::default());
     let jobs = feed(context.caches.of::<Job>(), queue.clone(), |job: &Job| {
-        left(job, Timestamp::now()).map(|_| Key::of(job))
+        job.spec.as_ref()?.ttl_seconds_after_finished.map(|_| Key::of(job))
     });
-    join(jobs, queue.work("TTL of Jobs", |key| reconcile(&context, key))).await;
+    join(jobs, queue.work("TTL of Jobs", |key| reconcile(&context, &ages, key))).await;
 }
 
-async fn reconcile(context: &Context, key: Key) -> Result<Option<Duration>, Error> {
-    let Some(job) = context.caches.of::<Job>().get(&key) else { return Ok(None) };
-    match left(&job, Timestamp::now()) {
-        None => Ok(None),
-        Some(left) if !left.is_zero() => Ok(Some(left)),
-        Some(_) => {
-            let mut options = DeleteOptions::of_uid(job.metadata.uid.clone().unwrap_or_default());
-            options.propagation_policy = Some("Foreground".into());
-            match context.client().delete::<Job>(&key, &options).await {
-                Err(error) if !error.is_not_found() && !error.is_conflict() => Err(error),
-                _ => Ok(None),
-            }
-        }
+async fn reconcile(context: &Context, ages: &Ages, key: Key) -> Result<Option<Duration>, Error> {
+    let job = context.caches.of::<Job>().get(&key);
+    let Some((job, (life, ended))) = job.as_ref().and_then(|job| Some((job, life(job)?))) else {
+        ages.forget(&key);
+        return Ok(None);
+    };
+    let left = life.saturating_sub(ages.since(&key, ended));
+    if !left.is_zero() {
+        return Ok(Some(left));
+    }
+    let mut options = DeleteOptions::of_uid(job.metadata.uid.clone().unwrap_or_default());
+    options.propagation_policy = Some("Foreground".into());
+    match context.client().delete::<Job>(&key, &options).await {
+        Err(error) if !error.is_not_found() && !error.is_conflict() => Err(error),
+        _ => Ok(None),
     }
 }
 
-/// What is left of the life of a Job that has ended.
-fn left(job: &Job, now: Timestamp) -> Option<Duration> {
-    let lives = job.spec.as_ref()?.ttl_seconds_after_finished?;
+/// How long a Job that has ended stays, and since when it counts.
+fn life(job: &Job) -> Option<(Duration, Timestamp)> {
+    let seconds = job.spec.as_ref()?.ttl_seconds_after_finished?;
     let ended = rules::finished(job).filter(|_| job.metadata.deletion_timestamp.is_none())?;
-    let passed = Duration::try_from(now.duration_since(ended)).unwrap_or_default();
-    Some(Duration::from_secs(u64::try_from(lives).unwrap_or_default()).saturating_sub(passed))
+    Some((Duration::from_secs(u64::try_from(seconds).unwrap_or_default()), ended))
 }
 
 #[cfg(test)]
@@ -64,9 +66,8 @@ mod tests {
             status: Some(JobStatus { conditions: Some(vec![condition]), ..JobStatus::default() }),
             ..Job::default()
         };
-        assert_eq!(left(&job, at(110)), Some(Duration::from_secs(20)));
-        assert_eq!(left(&job, at(500)), Some(Duration::ZERO));
+        assert_eq!(life(&job), Some((Duration::from_secs(30), at(100))));
         job.status = None;
-        assert_eq!(left(&job, at(500)), None);
+        assert_eq!(life(&job), None);
     }
 }

@@ -22,7 +22,7 @@ use tracing::warn;
 use self::kinds::Replicas;
 use crate::context::Context;
 use crate::feed::feed;
-use crate::pod::{self, Availability};
+use crate::pod::{self, Age, Availability};
 use crate::work::side_by_side;
 use crate::{make_pods, owner};
 
@@ -80,11 +80,15 @@ async fn reconcile<Set: Replicas>(context: &Context, key: Key) -> Result<Option<
         Some(_) => Ok(()),
         None => scale(context, &*set, &mut active).await,
     };
-    let terminating = ours.iter().filter(|pod| pod::is_terminating(pod)).count();
-    let now = Timestamp::now();
-    write_status(context, &*set, status(&*set, &active, terminating, scaled.as_ref().err(), now)).await?;
+    let age = context.ages.of_pods();
+    let pods = Pods {
+        available: available(&*set, &active, &age),
+        terminating: count(&ours, pod::is_terminating),
+        active: &active,
+    };
+    write_status(context, &*set, status(&*set, &pods, scaled.as_ref().err(), Timestamp::now())).await?;
     scaled?;
-    Ok(next_available(&*set, &active, now))
+    Ok(pod::next_available(&active, set.min_ready_seconds(), &age))
 }
 
 fn selector<Set: Replicas>(set: &Set) -> Option<LabelSelector> {
@@ -122,13 +126,24 @@ fn count(pods: &[Arc<Pod>], counts: impl Fn(&Pod) -> bool) -> i32 {
     i32::try_from(pods.iter().filter(|pod| counts(pod)).count()).unwrap_or(i32::MAX)
 }
 
+fn available<Set: Replicas>(set: &Set, active: &[Arc<Pod>], age: Age<'_>) -> i32 {
+    count(active, |pod| pod::availability(pod, set.min_ready_seconds(), age) == Availability::Available)
+}
+
+/// What the pods of a set come to.
+struct Pods<'a> {
+    active: &'a [Arc<Pod>],
+    available: i32,
+    terminating: i32,
+}
+
 fn status<Set: Replicas>(
     set: &Set,
-    active: &[Arc<Pod>],
-    terminating: usize,
+    pods: &Pods<'_>,
     failure: Option<&Error>,
     now: Timestamp,
 ) -> ReplicaSetStatus {
+    let active = pods.active;
     let template = set.template().and_then(|template| template.metadata.as_ref()?.labels.as_ref());
     let carries_all = |pod: &Pod| {
         let labels = pod.metadata.labels.as_ref();
@@ -136,14 +151,12 @@ fn status<Set: Replicas>(
             wanted.iter().all(|(key, value)| labels.and_then(|all| all.get(key)) == Some(value))
         })
     };
-    let available =
-        |pod: &Pod| pod::availability(pod, set.min_ready_seconds(), now) == Availability::Available;
     ReplicaSetStatus {
         replicas: count(active, |_| true),
         fully_labeled_replicas: Some(count(active, carries_all)),
         ready_replicas: Some(count(active, pod::is_ready)),
-        available_replicas: Some(count(active, available)),
-        terminating_replicas: Some(i32::try_from(terminating).unwrap_or(i32::MAX)),
+        available_replicas: Some(pods.available),
+        terminating_replicas: Some(pods.terminating),
         observed_generation: set.metadata().generation,
         conditions: conditions(set, active, failure, now),
     }
@@ -184,21 +197,12 @@ async fn write_status<Set: Replicas>(
     context.write_status(&updated).await
 }
 
-/// When the next pod becomes available by time alone: nothing else will tell us.
-fn next_available<Set: Replicas>(set: &Set, active: &[Arc<Pod>], now: Timestamp) -> Option<Duration> {
-    let waits = active.iter().filter_map(|pod| match pod::availability(pod, set.min_ready_seconds(), now) {
-        Availability::In(wait) => Some(wait),
-        Availability::Available | Availability::NotReady => None,
-    });
-    waits.min()
-}
-
 #[cfg(test)]
 mod tests {
     use k8s_openapi::api::apps::v1::ReplicaSetSpec;
 
     use super::*;
-    use crate::pod::tests::pod;
+    use crate::pod::tests::{aged, pod};
 
     fn set(replicas: i32, min_ready_seconds: i32) -> ReplicaSet {
         let spec = ReplicaSetSpec {
@@ -207,10 +211,6 @@ mod tests {
             ..ReplicaSetSpec::default()
         };
         ReplicaSet { spec, ..ReplicaSet::default() }
-    }
-
-    fn at(second: i64) -> Timestamp {
-        Timestamp::from_second(second).unwrap()
     }
 
     #[test]
@@ -225,12 +225,14 @@ mod tests {
     #[test]
     fn status_counts_and_says_when_to_look_again() {
         let pods = [pod("a", "n", Some(100)), pod("b", "n", Some(107)), pod("c", "n", None)];
-        let status = status(&set(3, 10), &pods, 2, None, at(110));
+        let available = available(&set(3, 10), &pods, &aged(110));
+        let all = Pods { active: &pods, available, terminating: 2 };
+        let status = status(&set(3, 10), &all, None, Timestamp::UNIX_EPOCH);
         assert_eq!(
             (status.replicas, status.ready_replicas, status.available_replicas, status.terminating_replicas),
             (3, Some(2), Some(1), Some(2))
         );
-        assert_eq!(next_available(&set(3, 10), &pods, at(110)), Some(Duration::from_secs(7)));
-        assert_eq!(next_available(&set(3, 10), &pods, at(117)), None);
+        assert_eq!(pod::next_available(&pods, 10, &aged(110)), Some(Duration::from_secs(7)));
+        assert_eq!(pod::next_available(&pods, 10, &aged(117)), None);
     }
 }

@@ -18,7 +18,6 @@ use client::{DeleteOptions, Error, Key, Queue, Severity};
 use futures_util::future::join4;
 use k8s_openapi::api::apps::v1::{ControllerRevision, StatefulSet, StatefulSetStatus};
 use k8s_openapi::api::core::v1::{Pod, PodTemplateSpec};
-use k8s_openapi::jiff::Timestamp;
 
 use self::identity::Ranks;
 use self::step::{Action, Goal};
@@ -63,7 +62,7 @@ async fn reconcile(context: &Context, key: Key) -> Result<Option<Duration>, Erro
     // A pod of another name cannot be one of ours, whatever its labels.
     candidates.retain(|pod| identity::ordinal(&set, pod).is_some());
     let pods = owner::Claimer::new(context.client(), &*set, &selector).claim(candidates).await?;
-    Look { context, set: &set, history: &history, now: Timestamp::now() }.work(pods).await
+    Look { context, set: &set, history: &history }.work(pods).await
 }
 
 /// Another template has the name of our revision: the next one is made with another hash.
@@ -85,13 +84,13 @@ struct Look<'a> {
     context: &'a Context,
     set: &'a StatefulSet,
     history: &'a History,
-    now: Timestamp,
 }
 
 impl Look<'_> {
     async fn work(&self, pods: Vec<Arc<Pod>>) -> Result<Option<Duration>, Error> {
         let update = name_of(&self.history.current).unwrap_or_default();
-        let goal = Goal::of(self.set, update, self.now);
+        let age = self.context.ages.of_pods();
+        let goal = Goal::of(self.set, update, &age);
         let acted = match self.set.metadata.deletion_timestamp {
             Some(_) => Ok(()),
             None => self.act(&goal, &pods).await,
@@ -106,7 +105,7 @@ impl Look<'_> {
         let limit = self.set.spec.revision_history_limit.unwrap_or(DEFAULT_HISTORY);
         let limit = usize::try_from(limit).unwrap_or_default();
         self.history.forget(self.context, limit, name_of, &used).await?;
-        Ok(self.next_available(&pods))
+        Ok(pod::next_available(&pods, self.set.spec.min_ready_seconds.unwrap_or_default(), &age))
     }
 
     /// The pods after what was done.
@@ -124,7 +123,7 @@ impl Look<'_> {
         known.unwrap_or(&self.history.current)
     }
 
-    async fn act(&self, goal: &Goal, pods: &[Arc<Pod>]) -> Result<(), Error> {
+    async fn act(&self, goal: &Goal<'_>, pods: &[Arc<Pod>]) -> Result<(), Error> {
         let ranks = Ranks::of(self.set, pods);
         for (ordinal, pod) in &ranks.staying {
             claims::settle(self.context, self.set, *ordinal, None).await?;
@@ -209,15 +208,5 @@ impl Look<'_> {
             return Ok(());
         }
         self.context.write_status(&StatefulSet { status, ..self.set.clone() }).await
-    }
-
-    /// When the next pod becomes available by time alone: nothing else will tell us.
-    fn next_available(&self, pods: &[Arc<Pod>]) -> Option<Duration> {
-        let needed = self.set.spec.min_ready_seconds.unwrap_or_default();
-        let waits = pods.iter().filter_map(|pod| match pod::availability(pod, needed, self.now) {
-            pod::Availability::In(wait) => Some(wait),
-            pod::Availability::Available | pod::Availability::NotReady => None,
-        });
-        waits.min()
     }
 }

@@ -13,7 +13,7 @@ pub(super) fn status(
     set: &StatefulSet,
     before: Option<&str>,
     update: &str,
-    goal: &Goal,
+    goal: &Goal<'_>,
     pods: &[Arc<Pod>],
 ) -> StatefulSetStatus {
     let count = |counts: &dyn Fn(&Pod) -> bool| {

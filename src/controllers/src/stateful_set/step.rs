@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::Pod;
-use k8s_openapi::jiff::Timestamp;
 
 use super::identity::{self, Ranks};
-use crate::pod::{self, Availability};
+use crate::pod::{self, Age, Availability};
 use crate::rounding::{Round, resolve};
 
 /// So many pods are made in one go; the others follow when these are there.
@@ -26,8 +25,8 @@ pub(super) enum Action {
 }
 
 /// What is asked for.
-#[derive(Clone, Debug)]
-pub(super) struct Goal {
+#[derive(Clone)]
+pub(super) struct Goal<'a> {
     first: i32,
     /// Whether one pod waits for the other.
     ordered: bool,
@@ -38,11 +37,11 @@ pub(super) struct Goal {
     max_unavailable: usize,
     min_ready_seconds: i32,
     update_revision: String,
-    now: Timestamp,
+    age: Age<'a>,
 }
 
-impl Goal {
-    pub(super) fn of(set: &StatefulSet, update_revision: &str, now: Timestamp) -> Self {
+impl<'a> Goal<'a> {
+    pub(super) fn of(set: &StatefulSet, update_revision: &str, age: Age<'a>) -> Self {
         let strategy = set.spec.update_strategy.as_ref();
         let rolling = strategy.and_then(|strategy| strategy.rolling_update.as_ref());
         let max_unavailable = rolling.and_then(|rolling| rolling.max_unavailable.as_ref());
@@ -59,7 +58,7 @@ impl Goal {
                 .max(1),
             min_ready_seconds: set.spec.min_ready_seconds.unwrap_or_default(),
             update_revision: update_revision.into(),
-            now,
+            age,
         }
     }
 
@@ -70,7 +69,7 @@ impl Goal {
 
     pub(super) fn is_available(&self, pod: &Pod) -> bool {
         is_running_and_ready(pod)
-            && pod::availability(pod, self.min_ready_seconds, self.now) == Availability::Available
+            && pod::availability(pod, self.min_ready_seconds, self.age) == Availability::Available
     }
 
     /// Works, and will go on.
@@ -88,7 +87,7 @@ pub(super) fn is_running_and_ready(pod: &Pod) -> bool {
 }
 
 /// The next actions, to be taken together; none while something must be waited for.
-pub(super) fn next(goal: &Goal, ranks: &Ranks) -> Vec<Action> {
+pub(super) fn next(goal: &Goal<'_>, ranks: &Ranks) -> Vec<Action> {
     let mut actions = Vec::new();
     if fill(goal, ranks, &mut actions) || shrink(goal, ranks, &mut actions) {
         return actions;
@@ -100,7 +99,7 @@ pub(super) fn next(goal: &Goal, ranks: &Ranks) -> Vec<Action> {
 }
 
 /// Makes what is missing, from the lowest on; true if that has to be waited for.
-fn fill(goal: &Goal, ranks: &Ranks, actions: &mut Vec<Action>) -> bool {
+fn fill(goal: &Goal<'_>, ranks: &Ranks, actions: &mut Vec<Action>) -> bool {
     for ordinal in goal.first..goal.first.saturating_add(ranks.wanted) {
         let is_going = |pod: &Pod| pod.metadata.deletion_timestamp.is_some();
         let settled = match ranks.staying.get(&ordinal) {
@@ -125,7 +124,7 @@ fn fill(goal: &Goal, ranks: &Ranks, actions: &mut Vec<Action>) -> bool {
 }
 
 /// Deletes what is too many, from the highest on; true if that has to be waited for.
-fn shrink(goal: &Goal, ranks: &Ranks, actions: &mut Vec<Action>) -> bool {
+fn shrink(goal: &Goal<'_>, ranks: &Ranks, actions: &mut Vec<Action>) -> bool {
     let unhealthy = |pod: &&Arc<Pod>| !goal.is_healthy(pod);
     let staying = ranks.staying.values();
     // Only the first one that does not work may be deleted although it does not.
@@ -147,7 +146,7 @@ fn shrink(goal: &Goal, ranks: &Ranks, actions: &mut Vec<Action>) -> bool {
 
 /// Deletes pods of older templates, from the highest on, as long as enough others work. A broken pod of an older template is
 /// not waited for: it is the update that may heal it.
-fn update(goal: &Goal, ranks: &Ranks) -> Vec<Action> {
+fn update(goal: &Goal<'_>, ranks: &Ranks) -> Vec<Action> {
     let is_target = |pod: &&Arc<Pod>| goal.is_old(pod) && pod.metadata.deletion_timestamp.is_none();
     let fine = ranks.staying.values().filter(|pod| goal.is_healthy(pod) || is_target(pod)).count();
     let unavailable = usize::try_from(ranks.wanted).unwrap_or_default().saturating_sub(fine);
@@ -158,10 +157,12 @@ fn update(goal: &Goal, ranks: &Ranks) -> Vec<Action> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::pod::tests::pod;
 
-    fn goal() -> Goal {
+    fn goal() -> Goal<'static> {
         Goal {
             first: 0,
             ordered: true,
@@ -170,7 +171,7 @@ mod tests {
             max_unavailable: 1,
             min_ready_seconds: 0,
             update_revision: "new".into(),
-            now: Timestamp::UNIX_EPOCH,
+            age: &|_, _| Duration::ZERO,
         }
     }
 
@@ -184,7 +185,7 @@ mod tests {
         Some(of(name, revision, ready))
     }
 
-    fn next(goal: &Goal, slots: &[Option<Arc<Pod>>], condemned: &[(i32, Arc<Pod>)]) -> Vec<Action> {
+    fn next(goal: &Goal<'_>, slots: &[Option<Arc<Pod>>], condemned: &[(i32, Arc<Pod>)]) -> Vec<Action> {
         let wanted = i32::try_from(slots.len()).unwrap();
         let staying = (goal.first..).zip(slots).filter_map(|(ordinal, pod)| Some((ordinal, pod.clone()?)));
         super::next(goal, &Ranks { wanted, staying: staying.collect(), condemned: condemned.to_vec() })

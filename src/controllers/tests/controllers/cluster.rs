@@ -9,7 +9,7 @@ use k8s_openapi::api::core::v1::{Namespace, Pod};
 use pki::jwt::Signer;
 use serde_json::{Value, json};
 use store::{InMemory, Limits, Store};
-use task::Tasks;
+use task::{ClockSettings, Tasks};
 use tower::util::MapRequest;
 
 pub(crate) struct Cluster {
@@ -34,7 +34,7 @@ impl Cluster {
             certificate_authority: "THE CA".into(),
             pod_networks: vec!["10.42.0.0/16".parse().unwrap()],
         };
-        let controllers = run_all(&client, &caches, cluster);
+        let controllers = run_all(&client, &caches, cluster, ClockSettings::watch().unwrap());
         let cluster = Self { client, caches, _controllers: controllers, _folder: folder };
         cluster.create::<Namespace>(json!({"metadata": {"name": "shop"}})).await;
         cluster

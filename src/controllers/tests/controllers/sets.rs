@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use k8s_openapi::api::apps::v1::{ControllerRevision, StatefulSet};
+use k8s_openapi::api::apps::v1::{ControllerRevision, ReplicaSet, StatefulSet};
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, ReplicationController};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use serde_json::{Value, json};
@@ -106,6 +106,25 @@ async fn a_replication_controller_keeps_its_pods_and_lets_go_of_what_it_does_not
     cluster.until::<ReplicationController>("db", ready((1, 1))).await;
     cluster.delete::<ReplicationController>("db", "Background").await;
     cluster.until_all::<Pod>(<[_]>::is_empty).await;
+}
+
+#[tokio::test]
+async fn a_pod_that_was_ready_before_the_clock_was_set_is_not_available_for_that() {
+    let cluster = Cluster::start().await;
+    let labels = json!({"app": "web"});
+    let template = json!({"metadata": {"labels": labels}, "spec": pod_spec()});
+    let spec = json!({"minReadySeconds": 3600, "selector": {"matchLabels": labels}, "template": template});
+    cluster.create::<ReplicaSet>(json!({"metadata": {"name": "web"}, "spec": spec})).await;
+    let pods = cluster.until_all::<Pod>(|pods| pods.len() == 1).await;
+    let ready = json!({"type": "Ready", "status": "True", "lastTransitionTime": "1970-01-01T00:00:09Z"});
+    let status = json!({"phase": "Running", "conditions": [ready]});
+    cluster.set_status::<Pod>(pods[0].metadata.name.as_deref().unwrap(), status).await;
+    let counts = |set: &ReplicaSet| {
+        let status = set.status.clone().unwrap_or_default();
+        (status.ready_replicas.unwrap_or_default(), status.available_replicas.unwrap_or_default())
+    };
+    let set = cluster.until::<ReplicaSet>("web", |set| set.is_some_and(|set| counts(set).0 == 1)).await;
+    assert_eq!(counts(&set.unwrap()), (1, 0));
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! Who is who in this cluster: made at the first start, kept and renewed at the later ones, and while the server runs.
 
+use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -90,11 +91,10 @@ impl Own {
         self.shown.clone()
     }
 
-    /// Makes a certificate anew whenever it is soon over: a board may run for years. Ends only if nobody tells when the clock is set.
-    pub(super) async fn renew(mut self) -> anyhow::Result<()> {
-        let settings = ClockSettings::watch().context("learn when the clock is set")?;
+    /// Makes a certificate anew whenever it is soon over: a board may run for years.
+    pub(super) async fn renew(mut self, mut settings: ClockSettings) -> Infallible {
         loop {
-            clock::next_look(&settings).await;
+            clock::next_look(&mut settings).await;
             // There are months left to try again in.
             if let Err(error) = block_in_place(|| self.look(clock::now())) {
                 warn!("cannot renew the certificates of this server, trying again: {error:#}");

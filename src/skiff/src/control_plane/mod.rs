@@ -23,8 +23,10 @@ use http::header::USER_AGENT;
 use pki::Authority;
 use pki::token::Token;
 use store::{Config, Store};
-use task::{Carrier, Ready, ReadySignal, Shutdown, Tasks, readiness};
+use task::{Carrier, ClockSettings, Ready, ReadySignal, Shutdown, Tasks, readiness};
 use tokio::net::{TcpListener, TcpSocket};
+use tokio::sync::watch;
+use tokio::time::timeout;
 use tower::util::MapRequest;
 use transport::Listener;
 
@@ -41,8 +43,8 @@ use crate::token::TOKEN_FILE;
 const CONTROLLERS: &str = "system:kube-controller-manager";
 const SCHEDULER: &str = "system:kube-scheduler";
 
-/// What clients have under way when we stop is finished for this long, so that the store has time left to write what is in
-/// memory.
+/// What clients have under way when we stop is finished for this long, and the other parts of the process are waited for as long, so
+/// that the store has time left to write what is in memory.
 const DRAIN: Duration = Duration::from_secs(10);
 const _: () = assert!(2 * DRAIN.as_secs() < lifecycle::DRAIN.as_secs(), "the store stops after the drain");
 
@@ -56,6 +58,8 @@ pub(crate) struct Access {
     pub(crate) caches: Caches,
     /// Before that nobody is let in: the first roles are not there.
     pub(crate) ready: Ready,
+    /// Held by whoever relies on the control plane: it goes on until they have let go.
+    pub(crate) held: watch::Receiver<()>,
 }
 
 impl Access {
@@ -85,9 +89,12 @@ pub(crate) fn component(config: &ServerConfig, address: IpAddr) -> anyhow::Resul
     );
     let api = ApiServer::audited(store.clone(), issuer, audit(config)?);
     let caches = Caches::new(in_process(&api, User::new(CONTROLLERS, [""; 0]), "kube-controller-manager"));
+    let (users, held) = watch::channel(());
     let plane = ControlPlane {
         api: api.clone(),
         caches: caches.clone(),
+        users,
+        clock: ClockSettings::watch().context("learn when the clock is set")?,
         store,
         listener,
         servers,
@@ -99,7 +106,7 @@ pub(crate) fn component(config: &ServerConfig, address: IpAddr) -> anyhow::Resul
         node: config.node.as_ref().map(|node| node.name.to_string()),
     };
     let (signal, ready) = readiness();
-    let access = Access { api, caches, ready: ready.clone() };
+    let access = Access { api, caches, ready: ready.clone(), held };
     let component = Component::new("control plane", ready, move |shutdown| plane.run(signal, shutdown));
     Ok((component, access))
 }
@@ -119,6 +126,9 @@ struct ControlPlane {
     store: Store,
     api: ApiServer,
     caches: Caches,
+    /// Closed when the other parts of the process have ended.
+    users: watch::Sender<()>,
+    clock: ClockSettings,
     listener: Listener,
     servers: Arc<Authority>,
     clients: Arc<Authority>,
@@ -146,7 +156,7 @@ impl ControlPlane {
         }
         let authority = self.servers.certificate().to_owned();
         let admissions = Admissions::new(authority, self.clients, self.join, root, self.cluster);
-        let renewal = self.own.renew();
+        let renewal = self.own.renew(self.clock);
         let kept = Arc::new(Carrier::default());
         let front = Front::new(self.api.clone(), admissions, kept.clone());
         ready.set();
@@ -162,9 +172,15 @@ impl ControlPlane {
             // Both follow what goes on until the store stops, which it does below and not before.
             () = self.api.run() => Ok(()),
             () = kept.run() => Ok(()),
-            ended = renewal => ended,
+            never = renewal => match never {},
             ended = parts.next() => Err(anyhow::anyhow!("a part of the control plane ended: {ended:?}")),
         };
+        // Whoever still asked for something would be refused, and complain.
+        parts.stop().await;
+        if shutdown.is_requested() {
+            let _late = timeout(DRAIN, self.users.closed()).await;
+        }
+        drop(self.caches);
         let stopped = self.store.stop().await.context("write what was still in memory to disk");
         // Last: it waits for as long as the disk takes.
         self.api.finish_audit().await;
@@ -178,7 +194,7 @@ impl ControlPlane {
             certificate_authority: self.servers.certificate().to_owned(),
             pod_networks: self.cluster.pod_networks.clone(),
         };
-        let mut tasks = controllers::run_all(client, &self.caches, cluster);
+        let mut tasks = controllers::run_all(client, &self.caches, cluster, self.clock.clone());
         let scheduler = in_process(&self.api, User::new(SCHEDULER, [""; 0]), "kube-scheduler");
         let (recorder, writing) = Recorder::new(scheduler.clone(), "default-scheduler", "");
         tasks.spawn("events", writing);

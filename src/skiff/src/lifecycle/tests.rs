@@ -3,7 +3,10 @@
 //! [`process`] is that process: this test binary, started again with the name of a [`Behaviour`]. The tests wait for what it
 //! says, never for time.
 
-use std::io::Read;
+use std::convert::Infallible;
+use std::future::{pending, ready};
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::os::unix::net::UnixDatagram;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
@@ -12,6 +15,13 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use anyhow::bail;
+use bytes::Bytes;
+use futures_util::{FutureExt, StreamExt, stream};
+use http_body_util::StreamBody;
+use hyper::body::Frame;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
 use rustix::process::{Pid, Signal, kill_process};
 use task::{ReadySignal, Shutdown, readiness};
 use tempfile::TempDir;
@@ -22,6 +32,8 @@ use crate::{logs, panics};
 
 /// What the component under test does.
 const BEHAVIOUR: &str = "SKIFF_TEST_BEHAVIOUR";
+/// Where its client listens, which speaks first once it is connected.
+const CLIENT: &str = "SKIFF_TEST_CLIENT";
 
 #[test]
 #[ignore = "is the process that the other tests start"]
@@ -55,7 +67,7 @@ async fn behave(behaviour: &str, ready: ReadySignal, shutdown: Shutdown) -> anyh
         }
         "never drains" => {
             ready.set();
-            std::future::pending::<()>().await;
+            pending::<()>().await;
         }
         "holds every thread" => {
             ready.set();
@@ -73,11 +85,33 @@ async fn behave(behaviour: &str, ready: ReadySignal, shutdown: Shutdown) -> anyh
             let answered = task::apart(async { panic!("out of cheese") }).await;
             assert_eq!(answered, Err::<(), _>(task::Panicked));
             tracing::info!("the client knows");
-            std::future::pending::<()>().await;
+            pending::<()>().await;
+        }
+        "panics in a stream" => {
+            ready.set();
+            serve_a_stream_that_panics().await?;
         }
         other => bail!("no behaviour {other}"),
     }
     Ok(())
+}
+
+/// A body is produced in the task of its connection, as the listener has it.
+async fn serve_a_stream_that_panics() -> anyhow::Result<()> {
+    let client = tokio::net::TcpStream::connect(std::env::var(CLIENT)?).await?;
+    let answer = service_fn(async |_request| {
+        let begun = stream::once(ready(Ok::<_, Infallible>(Frame::data(Bytes::from_static(b"begun")))));
+        let goes_on = stream::once(async {
+            // What there is goes out meanwhile.
+            tokio::task::yield_now().await;
+            panic!("out of cheese")
+        });
+        Ok::<_, Infallible>(hyper::Response::new(StreamBody::new(begun.chain(goes_on))))
+    });
+    let mut connections = task::Tasks::new();
+    let connection = http1::Builder::new().serve_connection(TokioIo::new(client), answer);
+    connections.spawn("connection", connection.map(drop));
+    pending().await
 }
 
 /// Blocks more workers than the runtime has.
@@ -234,6 +268,23 @@ fn the_client_of_a_request_that_panics_is_told_before_the_process_ends() {
     assert_eq!(status.code(), Some(101), "{log}");
     let (panic, told) = (log.find("panic: out of cheese"), log.find("the client knows"));
     assert!(panic.is_some() && panic < told, "{log}");
+}
+
+#[test]
+fn a_panic_in_a_stream_ends_the_connection_and_the_process() {
+    let client = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = client.local_addr().unwrap().to_string();
+    let service = Service::start("panics in a stream", &[(CLIENT, &address)]);
+    let (mut connection, _) = client.accept().unwrap();
+    connection.write_all(b"GET / HTTP/1.1\r\nhost: here\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains("begun"), "{answer}");
+    assert!(!answer.ends_with("0\r\n\r\n"), "it does not look complete: {answer}");
+    let (status, log) = service.end();
+    assert_eq!(status.code(), Some(101), "{log}");
+    let line = log.lines().find(|line| line.contains("panic: out of cheese"));
+    assert!(line.is_some_and(|line| line.contains("backtrace=0x")), "{log}");
 }
 
 #[test]

@@ -109,13 +109,13 @@ pub(crate) struct Renewal {
 impl Renewal {
     /// Asks for another certificate whenever this one is soon over. Ends only if nobody tells when the clock is set.
     pub(crate) async fn run(mut self) -> anyhow::Result<()> {
-        let settings = ClockSettings::watch().context("learn when the clock is set")?;
+        let mut settings = ClockSettings::watch().context("learn when the clock is set")?;
         let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT_TO_RENEW);
         loop {
             match self.look(clock::now()).await {
                 Ok(()) => {
                     backoff.reset();
-                    clock::next_look(&settings).await;
+                    clock::next_look(&mut settings).await;
                 }
                 Err(error) => {
                     warn!("cannot renew the certificate of this node, trying again: {error:#}");

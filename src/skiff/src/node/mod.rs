@@ -93,8 +93,9 @@ pub(crate) fn of_server(config: &ServerConfig, node: &Node, address: IpAddr, acc
         renewal: None,
     };
     let (signal, ready) = readiness();
-    let mut plane = access.ready.clone();
+    let (mut plane, held) = (access.ready.clone(), access.held.clone());
     Component::new("node agent", ready, move |shutdown| async move {
+        let _held = held;
         match shutdown.or_requested(plane.wait()).await {
             Some(Ok(())) => agent.run(signal, shutdown).await,
             // The control plane ended, and tells why.

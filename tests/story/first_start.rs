@@ -1,5 +1,7 @@
 //! What a newcomer sees: a first start that says how to go on, and mistakes that name their remedy.
 
+use std::os::unix::fs::MetadataExt;
+
 use anyhow::{Result, ensure};
 use lab::{Cluster, Command, Lab, PATIENCE};
 
@@ -15,6 +17,11 @@ fn a_first_start_says_how_to_go_on() -> Result<()> {
     let hint = server.daemon.wait_line(|line| line.contains("to add a machine, run there: "), PATIENCE)?;
     let command = format!("skiff agent --server https://{}:6443 --token-file FILE", server.host.ip());
     assert!(hint.contains(&format!("{command}, with a copy of {TOKEN} as FILE")), "{hint}");
+
+    for folder in ["/var/lib/skiff/server", "/var/lib/skiff/agent", "/run/skiff/pods"] {
+        let mode = std::fs::metadata(server.host.path(folder)?)?.mode();
+        assert_eq!(mode & 0o077, 0, "{folder} is nobody else's to look into");
+    }
 
     let host = lab.host("another")?;
     host.write("/srv/token", server.host.read(TOKEN)?)?;

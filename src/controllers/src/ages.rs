@@ -1,5 +1,6 @@
 //! How long things have been as they are, by a clock that nobody sets: a board without a battery starts in 1970, and what was written
-//! down before its clock was set would have lasted for decades a moment later. Nor need the clocks of nodes agree with ours.
+//! down before its clock was set would have lasted for decades a moment later. Nor does a node whose clock is ahead hold anything up; one that is behind makes things seem
+//! older than they are.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

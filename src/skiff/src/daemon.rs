@@ -8,7 +8,7 @@ use crate::exit::Exit;
 use crate::lifecycle::{self, Component};
 use crate::logs;
 use crate::version::VERSION;
-use crate::{address, check, control_plane, inheritance, node};
+use crate::{address, check, control_plane, inheritance, node, private};
 
 pub(crate) fn server(args: ServerArgs) -> anyhow::Result<Exit> {
     let logs = args.general.log.clone();
@@ -16,7 +16,9 @@ pub(crate) fn server(args: ServerArgs) -> anyhow::Result<Exit> {
     begin("server", &logs, &config, &config.demands())?;
     if config.node.is_some() {
         must_be_root(", or the control plane alone with --disable-agent")?;
+        private::folder(&config.data_dir.join(node::FOLDER))?;
     }
+    private::folder(&config.data_dir.join(control_plane::FOLDER))?;
     Ok(lifecycle::run(async || server_components(&config).await)?)
 }
 
@@ -25,6 +27,7 @@ pub(crate) fn agent(args: AgentArgs) -> anyhow::Result<Exit> {
     let config = args.meaning(&host_name())?;
     begin("agent", &logs, &config, &config.demands())?;
     must_be_root("")?;
+    private::folder(&config.data_dir.join(node::FOLDER))?;
     Ok(lifecycle::run(async || Ok(vec![node::component(config)]))?)
 }
 

@@ -39,7 +39,8 @@ mod tests {
         let mut login = Command::new("sh");
         login.args(["-c", script]).arg(std::env::current_exe().unwrap());
         let process = login.output().unwrap();
-        assert!(process.status.success(), "{}", String::from_utf8_lossy(&process.stdout));
+        let said = String::from_utf8_lossy(&process.stdout);
+        assert!(process.status.success() && said.contains("1 passed"), "{said}");
     }
 
     #[test]

@@ -20,6 +20,7 @@ mod logs;
 mod node;
 mod output;
 mod panics;
+mod private;
 mod text;
 mod token;
 mod version;

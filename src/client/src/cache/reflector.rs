@@ -29,8 +29,8 @@ impl<K: Object> Reflector<K> {
         let mut revision = None;
         let mut retry = Backoff::new(FIRST_RETRY, LAST_RETRY);
         loop {
-            match self.follow(&mut revision).await {
-                Ok(()) => retry.reset(),
+            match self.follow(&mut revision, &mut retry).await {
+                Ok(()) => {}
                 Err(error) if error.is_expired() => {
                     debug!(kind = K::KIND, "the watch is too old, listing again");
                     revision = None;
@@ -44,19 +44,27 @@ impl<K: Object> Reflector<K> {
     }
 
     /// One list if there is nothing to go on from, then one watch to its end.
-    async fn follow(&self, revision: &mut Option<String>) -> Result<(), Error> {
+    async fn follow(&self, revision: &mut Option<String>, retry: &mut Backoff) -> Result<(), Error> {
         let from = match revision.take() {
             Some(from) => from,
             None => self.fill().await?,
         };
         *revision = Some(from.clone());
         let mut watch = self.client.watch(&Path::all::<K>(), &self.options, &from).await?;
-        self.apply_all(&mut watch, revision).await
+        self.apply_all(&mut watch, revision, retry).await
     }
 
-    async fn apply_all(&self, watch: &mut Watch<K>, revision: &mut Option<String>) -> Result<(), Error> {
+    async fn apply_all(
+        &self,
+        watch: &mut Watch<K>,
+        revision: &mut Option<String>,
+        retry: &mut Backoff,
+    ) -> Result<(), Error> {
         while let Some(event) = watch.next().await {
-            let reached = match event? {
+            let event = event?;
+            // It works: when it breaks some day, that is another failure.
+            retry.reset();
+            let reached = match event {
                 Event::Applied(object) => self.apply(object),
                 Event::Deleted(object) => self.delete(&object),
                 Event::Bookmark { revision } => Some(revision),

@@ -153,6 +153,9 @@ impl Worker<'_> {
         let (age, hash) = (self.context.ages.of_pods(), hash(history));
         let places = self.places(&pods);
         let goal = Goal::of(self.set, hash, &places, &age);
+        // Before they are counted, as in a ReplicaSet.
+        let placed = places.values().flat_map(|place| &place.pods);
+        let next = pod::next_available(placed, goal.min_ready_seconds, &age);
         let mut plan = rollout::manage(&places, &goal);
         let again = self.judge_ended(&mut plan);
         if plan.create.is_empty() && plan.delete.is_empty() && self.rolls() {
@@ -164,8 +167,6 @@ impl Worker<'_> {
         // What was just done comes back by the caches and counts then.
         self.write_status(&places, &goal).await?;
         acted?;
-        let pods = places.values().flat_map(|place| &place.pods);
-        let next = pod::next_available(pods, goal.min_ready_seconds, &age);
         Ok(again.into_iter().chain(next).min())
     }
 

@@ -58,21 +58,23 @@ fn counts(
 ) -> DeploymentStatus {
     let all = || new.into_iter().chain(old);
     let sum = |of: fn(&ReplicaSet) -> i32| all().map(|set| i64::from(of(set))).sum::<i64>();
-    // No more than can be said: a handful of sets may ask for more than their own field holds.
-    let shown = |count: i64| Some(i32::try_from(count.max(0)).unwrap_or(i32::MAX));
+    // No more than can be said: a handful of sets may ask for more than their own field holds. A zero is left out, as the API
+    // does, or what is kept would never equal what is said.
+    let shown = |count: i64| Some(i32::try_from(count).unwrap_or(i32::MAX)).filter(|count| *count > 0);
     let available = sum(available);
     DeploymentStatus {
         observed_generation: deployment.metadata.generation,
         replicas: shown(sum(actual)),
-        updated_replicas: Some(new.map_or(0, |set| actual(set))),
+        updated_replicas: shown(new.map_or(0, |set| actual(set).into())),
         ready_replicas: shown(sum(|set| {
             set.status.as_ref().and_then(|status| status.ready_replicas).unwrap_or_default()
         })),
         available_replicas: shown(available),
-        unavailable_replicas: shown(sum(asked) - available),
+        unavailable_replicas: shown((sum(asked) - available).max(0)),
         terminating_replicas: shown(sum(|set| {
             set.status.as_ref().and_then(|status| status.terminating_replicas).unwrap_or_default()
-        })),
+        }))
+        .or(Some(0)),
         ..DeploymentStatus::default()
     }
 }
@@ -100,10 +102,9 @@ fn availability(status: &DeploymentStatus, goal: Goal) -> Said {
 
 /// Whether every pod is of the new template and available, and none of an old one is left.
 pub(super) fn is_complete(deployment: &Deployment, status: &DeploymentStatus) -> bool {
-    let wanted = Some(deployment.spec.replicas.unwrap_or(1));
-    status.updated_replicas == wanted
-        && status.replicas == wanted
-        && status.available_replicas == wanted
+    let wanted = deployment.spec.replicas.unwrap_or(1);
+    let counts = [status.updated_replicas, status.replicas, status.available_replicas];
+    counts.into_iter().all(|count| count.unwrap_or_default() == wanted)
         && status.observed_generation >= deployment.metadata.generation
 }
 
@@ -297,6 +298,7 @@ mod tests {
         deployment.status = Some(done.clone());
         let later = status(&deployment, &sets(set_of(3, 3, 3), vec![]), 900);
         assert_eq!(later, done, "what is settled is not written again");
+        assert_eq!(done.unavailable_replicas, None, "a zero would be left out, and so be written for ever");
     }
 
     #[test]

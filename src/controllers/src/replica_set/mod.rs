@@ -81,6 +81,8 @@ async fn reconcile<Set: Replicas>(context: &Context, key: Key) -> Result<Option<
         None => scale(context, &*set, &mut active).await,
     };
     let age = context.ages.of_pods();
+    // Before the pods are counted: one that becomes available between the two is looked at once too often, not never.
+    let next = pod::next_available(&active, set.min_ready_seconds(), &age);
     let pods = Pods {
         available: available(&*set, &active, &age),
         terminating: count(&ours, pod::is_terminating),
@@ -88,7 +90,7 @@ async fn reconcile<Set: Replicas>(context: &Context, key: Key) -> Result<Option<
     };
     write_status(context, &*set, status(&*set, &pods, scaled.as_ref().err(), Timestamp::now())).await?;
     scaled?;
-    Ok(pod::next_available(&active, set.min_ready_seconds(), &age))
+    Ok(next)
 }
 
 fn selector<Set: Replicas>(set: &Set) -> Option<LabelSelector> {
@@ -151,11 +153,13 @@ fn status<Set: Replicas>(
             wanted.iter().all(|(key, value)| labels.and_then(|all| all.get(key)) == Some(value))
         })
     };
+    // As the API keeps them: a zero is left out.
+    let some = |count: i32| Some(count).filter(|count| *count > 0);
     ReplicaSetStatus {
         replicas: count(active, |_| true),
-        fully_labeled_replicas: Some(count(active, carries_all)),
-        ready_replicas: Some(count(active, pod::is_ready)),
-        available_replicas: Some(pods.available),
+        fully_labeled_replicas: some(count(active, carries_all)),
+        ready_replicas: some(count(active, pod::is_ready)),
+        available_replicas: some(pods.available),
         terminating_replicas: Some(pods.terminating),
         observed_generation: set.metadata().generation,
         conditions: conditions(set, active, failure, now),

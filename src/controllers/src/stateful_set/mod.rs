@@ -96,6 +96,8 @@ impl Look<'_> {
             None => self.act(&goal, &pods).await,
         };
         let pods = self.pods();
+        // Before they are counted, as in a ReplicaSet.
+        let next = pod::next_available(&pods, self.set.spec.min_ready_seconds.unwrap_or_default(), &age);
         let status = status::status(self.set, name_of(self.before()), update, &goal, &pods);
         let current = status.current_revision.clone().unwrap_or_default();
         self.write_status(status).await?;
@@ -105,7 +107,7 @@ impl Look<'_> {
         let limit = self.set.spec.revision_history_limit.unwrap_or(DEFAULT_HISTORY);
         let limit = usize::try_from(limit).unwrap_or_default();
         self.history.forget(self.context, limit, name_of, &used).await?;
-        Ok(pod::next_available(&pods, self.set.spec.min_ready_seconds.unwrap_or_default(), &age))
+        Ok(next)
     }
 
     /// The pods after what was done.

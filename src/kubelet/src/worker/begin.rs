@@ -58,8 +58,7 @@ impl Worker {
         for member in self.spec().spec.iter().flat_map(members) {
             let folder = log_folder(&self.context, &self.pod).join(member.name());
             if let Some(latest) = latest_log(&folder) {
-                let record = self.records.entry(member.name().to_owned()).or_default();
-                record.attempt = record.attempt.max(Some(latest));
+                self.know_of(member.name(), latest);
             }
         }
     }
@@ -81,11 +80,17 @@ impl Worker {
         let Some(state) = &self.home.state else { return };
         let ids: Vec<String> = state.borrow().containers.keys().cloned().collect();
         for (name, attempt) in ids.iter().filter_map(|id| parse_id(id)) {
-            let record = self.records.entry(name.to_owned()).or_default();
-            if record.attempt.is_none_or(|known| known < attempt) {
-                record.attempt = Some(attempt);
-                record.place = Place::Fresh;
-            }
+            self.know_of(name, attempt);
+        }
+    }
+
+    /// Of an attempt that is later than the status, what the status says of its place and what it was given is not true.
+    fn know_of(&mut self, name: &str, attempt: u32) {
+        let record = self.records.entry(name.to_owned()).or_default();
+        if record.attempt.is_none_or(|known| known < attempt) {
+            record.attempt = Some(attempt);
+            record.place = Place::Fresh;
+            record.used = None;
         }
     }
 }

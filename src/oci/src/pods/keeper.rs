@@ -40,10 +40,9 @@ pub(super) struct Keeper {
 
 /// A shim that lived so long did not die of how it was started: the next one need not wait.
 const STEADY: Duration = Duration::from_secs(60);
-/// For what a shim answers at once. It waits for processes to die now and then, ten seconds at the most.
-const PROMPT: Duration = Duration::from_secs(30);
-/// For what launchers do: as long as upstream's agents give their runtimes.
-const LAUNCH: Duration = Duration::from_secs(120);
+/// As long as upstream's agents give their runtimes. A shim that is well needs it while a card that logs are written to
+/// stalls, or processes are slow to die.
+const LIMIT: Duration = Duration::from_secs(120);
 
 /// What is under way on one connection.
 #[derive(Default)]
@@ -98,7 +97,10 @@ impl Keeper {
     }
 
     async fn end_stuck(&self) {
-        tracing::warn!(pod = self.pod, "the pod's shim does not answer and is killed; its containers run on");
+        tracing::warn!(
+            pod = self.pod,
+            "the pod's shim does not answer and is killed; its containers run on, but for those with a terminal"
+        );
         if !cleanup::end_shim(&self.folder).await {
             tracing::error!(pod = self.pod, "the pod's shim hangs in the kernel and cannot be killed");
         }
@@ -127,11 +129,8 @@ impl Keeper {
         let mut pending = Pending::default();
         loop {
             let over = tokio::select! {
-                command = self.commands.recv() => match command {
-                    Some(command) => pending.send(link, command).await.err(),
-                    // Every handle is gone: nobody is left to be told anything.
-                    None => std::future::pending().await,
-                },
+                // Where this process itself was held up, the answer is there.
+                biased;
                 message = link.receive() => match message {
                     Ok(Some((message, descriptors))) => {
                         self.hear(&mut pending, message, descriptors);
@@ -140,6 +139,11 @@ impl Keeper {
                     Ok(None) | Err(_) => Some(pending.parted()),
                 },
                 () = pending.overdue() => pending.give_up(link, &self.pod).await.err(),
+                command = self.commands.recv() => match command {
+                    Some(command) => pending.send(link, command).await.err(),
+                    // Every handle is gone: nobody is left to be told anything.
+                    None => std::future::pending().await,
+                },
             };
             if let Some(parting) = over {
                 return parting;
@@ -174,7 +178,7 @@ impl Keeper {
 impl Pending {
     async fn send(&mut self, link: &Link, command: Command) -> Result<(), Parting> {
         let (request, descriptors) = self.expect(command);
-        match timeout(PROMPT, link.send(&request, &descriptors)).await {
+        match timeout(LIMIT, link.send(&request, &descriptors)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(self.parted()),
             // It has not read for so long that its socket is full.
@@ -194,7 +198,7 @@ impl Pending {
         let exec = if let Order::Exec { exec, .. } = &order { Some(*exec) } else { None };
         self.execs.extend(exec.zip(ending));
         let prompt = order.is_prompt();
-        let until = Instant::now() + if prompt { PROMPT } else { LAUNCH };
+        let until = Instant::now() + LIMIT;
         // An answer that is never given is dropped with `self`, which tells whoever waits.
         self.answers.insert(sequence, Awaited { answer, exec, prompt, until });
         (Request { sequence, order }, descriptors)
@@ -214,7 +218,7 @@ impl Pending {
         let late = self.answers.iter().filter(|(_, awaited)| awaited.until <= now);
         let late: Vec<(u64, bool)> = late.map(|(sequence, awaited)| (*sequence, awaited.prompt)).collect();
         for (sequence, prompt) in &late {
-            let error = if *prompt { Error::Silent(pod.to_owned()) } else { Error::Late(LAUNCH) };
+            let error = if *prompt { Error::Silent(pod.to_owned()) } else { Error::Late(LIMIT) };
             self.answered(*sequence, Err(error));
         }
         if late.iter().any(|(_, prompt)| *prompt) {

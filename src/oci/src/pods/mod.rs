@@ -4,9 +4,9 @@
 //! state to a watch, so whoever waits sees the latest state and nobody polls. When the shim dies the keeper starts another
 //! one; orders that were under way fail, the containers do not. Dropping every handle ends the keeper and nothing else.
 //!
-//! Every order has a limit. A shim does one thing at a time and none for long, so one that does not answer what it could
-//! answer at once was stopped or hangs: it is killed and replaced. What needs a launcher may take longer, and its failure says
-//! nothing of the shim.
+//! Every order has a limit. A shim does one thing at a time and none for long, so one that does not answer what it does by
+//! itself was stopped or hangs: it is killed and replaced, which costs the pod its terminals. That what needs a launcher takes
+//! too long says nothing of the shim.
 
 mod cleanup;
 mod keeper;

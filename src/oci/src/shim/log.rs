@@ -6,6 +6,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -127,7 +128,8 @@ fn append_to(path: &Path) -> io::Result<(File, u64)> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
     }
-    let file = OpenOptions::new().append(true).create(true).open(path)?;
+    // As with other runtimes, others than root and its group need not read what a program tells of itself.
+    let file = OpenOptions::new().append(true).create(true).mode(0o640).open(path)?;
     let size = file.metadata()?.len();
     Ok((file, size))
 }

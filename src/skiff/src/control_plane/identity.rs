@@ -15,7 +15,7 @@ use tokio::task::block_in_place;
 use tracing::{info, warn};
 use transport::Certificate;
 
-use super::services;
+use super::{FOLDER, services};
 use crate::clock;
 use crate::config::{self, FileMode, Membership, ServerConfig, SubjectAltName};
 use crate::token::TOKEN_FILE;
@@ -41,7 +41,7 @@ pub(super) struct Authorities {
 
 impl Identities {
     pub(super) fn open(config: &ServerConfig, address: IpAddr, now: OffsetDateTime) -> anyhow::Result<Self> {
-        let folder = config.data_dir.join("server/tls");
+        let folder = config.data_dir.join(FOLDER).join("tls");
         let authorities = Authorities {
             servers: Authority::open(&folder, "server", now)?.into(),
             clients: Authority::open(&folder, "client", now)?.into(),
@@ -78,7 +78,7 @@ impl Own {
         authorities: Authorities,
         now: OffsetDateTime,
     ) -> anyhow::Result<Self> {
-        let (folder, api_leaf) = (config.data_dir.join("server/tls"), api_leaf(config, address));
+        let (folder, api_leaf) = (config.data_dir.join(FOLDER).join("tls"), api_leaf(config, address));
         let api = authorities.servers.keep(&folder, API, &api_leaf, now)?;
         let admin = authorities.clients.keep(&folder, ADMIN, &admin_leaf(), now)?;
         let shown = Certificate::new(&api).context("use the certificate of the API server")?;

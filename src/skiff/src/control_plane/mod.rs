@@ -39,6 +39,9 @@ use crate::config::ServerConfig;
 use crate::lifecycle::{self, Component};
 use crate::token::TOKEN_FILE;
 
+/// Its own part of the data directory.
+pub(crate) const FOLDER: &str = "server";
+
 /// Who the controllers are to the API; `bootstrap` says what they may.
 const CONTROLLERS: &str = "system:kube-controller-manager";
 const SCHEDULER: &str = "system:kube-scheduler";
@@ -226,7 +229,7 @@ fn audit(config: &ServerConfig) -> anyhow::Result<Option<Audit>> {
 }
 
 fn open_store(config: &ServerConfig) -> anyhow::Result<Store> {
-    let directory = config.data_dir.join("server/db");
+    let directory = config.data_dir.join(FOLDER).join("db");
     let (store, restored) = Store::open(&Config::new(&directory))
         .with_context(|| format!("open the store in {}", directory.display()))?;
     if let Some(restored) = restored {

@@ -38,6 +38,9 @@ use crate::control_plane::Access;
 use crate::lifecycle::Component;
 use crate::version::VERSION;
 
+/// Its own part of the data directory.
+pub(crate) const FOLDER: &str = "agent";
+
 /// Under this name the node's parts manage the fields that they write.
 const PROGRAM: &str = "kubelet";
 
@@ -109,7 +112,7 @@ pub(crate) fn component(config: AgentConfig) -> Component {
     let (signal, ready) = readiness();
     Component::new("node agent", ready, move |shutdown| async move {
         let joining =
-            Joining::open(&config.data_dir.join("agent"), &config.join, config.node.name.to_string())?;
+            Joining::open(&config.data_dir.join(FOLDER), &config.join, config.node.name.to_string())?;
         let Some(member) = shutdown.or_requested(joining.join()).await else { return Ok(()) };
         let member = member?;
         let ipv6 = member.cluster.pod_networks.first().is_some_and(|network| network.addr().is_ipv6());
@@ -142,7 +145,7 @@ impl Agent {
     }
 
     async fn run(mut self, ready: ReadySignal, shutdown: Shutdown) -> anyhow::Result<()> {
-        let state = self.data_dir.join("agent");
+        let state = self.data_dir.join(FOLDER);
         let images = self.images(&state).await?;
         let (opened, network) = watch::channel(None);
         let writer = self.caches.client().clone();

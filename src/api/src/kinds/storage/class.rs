@@ -18,7 +18,6 @@ pub(super) const STORAGE: Strategy =
 pub(super) const ATTRIBUTES: Strategy = Strategy {
     validate: attributes,
     validate_update: |new, old, errors| frozen(new, old, &["driverName", "parameters"], errors),
-    unconditional_update: false,
     ..Strategy::PLAIN
 };
 

@@ -16,6 +16,7 @@ use crate::config::Config;
 use crate::downward::{Amounts, Facts};
 use crate::environment;
 use crate::event::Events;
+use crate::granted::Granted;
 use crate::volumes::Volumes;
 
 #[derive(Debug)]
@@ -37,6 +38,7 @@ pub(crate) struct Context {
     pub(crate) allocatable: Amounts,
     /// The machine was started, and no server has answered yet.
     pub(crate) alone: AtomicBool,
+    pub(crate) granted: Granted,
     /// Told when pods have gone or have become smaller: others may grow.
     pub(crate) room: watch::Sender<()>,
     /// The node's object may have more to say: an image came.

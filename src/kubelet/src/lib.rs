@@ -22,6 +22,7 @@ mod downward;
 pub mod environment;
 mod event;
 mod failure;
+mod granted;
 mod hook;
 mod host_ports;
 mod image;

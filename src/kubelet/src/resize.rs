@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use k8s_openapi::api::core::v1::{Container, ContainerStatus, Pod, PodSpec, ResourceRequirements};
 use oci::cgroup::{Cgroup, Hierarchy, Limits};
 
-use crate::resources::{amount, container_limits, pod_limits};
+use crate::resources::{amount, container_limits};
 
 /// Why a pod has not what it asks for, as its conditions tell.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +48,27 @@ pub(crate) fn restarts(container: &Container, resources: &[&str]) -> bool {
     })
 }
 
+fn containers(spec: &PodSpec) -> impl Iterator<Item = &Container> {
+    spec.init_containers.iter().flatten().chain(&spec.containers)
+}
+
+/// Whether a pod has other amounts than it asks for.
+pub(crate) fn differ(has: &PodSpec, wanted: &PodSpec) -> bool {
+    containers(wanted).any(|wanted| {
+        let has = containers(has).find(|has| has.name == wanted.name);
+        has.is_some_and(|has| !differing(has.resources.as_ref(), wanted.resources.as_ref()).is_empty())
+    })
+}
+
+/// Gives the containers the amounts that they have in another state of the pod.
+pub(crate) fn take_amounts(spec: &mut PodSpec, from: &PodSpec) {
+    for container in spec.init_containers.iter_mut().flatten().chain(&mut spec.containers) {
+        if let Some(from) = containers(from).find(|from| from.name == container.name) {
+            container.resources.clone_from(&from.resources);
+        }
+    }
+}
+
 /// The pod with the amounts that its containers have: what is asked for beyond them takes no room yet.
 pub(crate) fn as_allocated(pod: &Pod) -> Option<PodSpec> {
     let mut spec = pod.spec.clone()?;
@@ -56,10 +77,11 @@ pub(crate) fn as_allocated(pod: &Pod) -> Option<PodSpec> {
     let statuses: Vec<&ContainerStatus> = lists.into_iter().flatten().flatten().collect();
     for container in spec.init_containers.iter_mut().flatten().chain(&mut spec.containers) {
         let status = statuses.iter().find(|status| status.name == container.name);
-        if let (Some(allocated), Some(resources)) =
-            (status.and_then(|status| status.allocated_resources.clone()), &mut container.resources)
-        {
-            resources.requests = Some(allocated);
+        let Some((status, resources)) = status.zip(container.resources.as_mut()) else { continue };
+        let Some(allocated) = &status.allocated_resources else { continue };
+        resources.requests = Some(allocated.clone());
+        if let Some(has) = &status.resources {
+            resources.limits.clone_from(&has.limits);
         }
     }
     Some(spec)
@@ -69,7 +91,7 @@ pub(crate) fn as_allocated(pod: &Pod) -> Option<PodSpec> {
 #[derive(Debug)]
 pub(crate) struct Change {
     pub(crate) pod: PathBuf,
-    pub(crate) spec: PodSpec,
+    pub(crate) limits: Limits,
     /// By their ids.
     pub(crate) containers: Vec<(String, Container)>,
     /// Others are yet to start anew: until then the pod as a whole is not limited.
@@ -77,25 +99,32 @@ pub(crate) struct Change {
 }
 
 impl Change {
-    /// Changes them. The pod as a whole is not limited meanwhile: what is inside must be within its limits at every step.
-    pub(crate) fn apply(&self, hierarchy: &Hierarchy) -> Result<(), String> {
+    /// Changes them, and says what the pod as a whole is limited to then. It is not limited meanwhile: what is inside must be
+    /// within its limits at every step.
+    pub(crate) fn apply(&self, hierarchy: &Hierarchy) -> Result<Option<Limits>, String> {
         let group = |id: &str| Cgroup::new(hierarchy, self.pod.join(id));
         for (id, container) in &self.containers {
             fits(&group(id), container_limits(container).memory)?;
         }
         let whole = Cgroup::new(hierarchy, &self.pod);
-        let limits = pod_limits(&self.spec);
-        let open = Limits {
-            cpu_quota: limits.cpu_quota.map(|_| -1),
-            memory: limits.memory.map(|_| -1),
-            ..Limits::default()
-        };
-        let words = |error: oci::cgroup::Error| error.to_string();
-        whole.limit(&open).map_err(words)?;
-        for (id, container) in &self.containers {
-            group(id).limit(&container_limits(container)).map_err(words)?;
+        if self.open || !self.containers.is_empty() {
+            whole.limit(&self.unlimited()).map_err(|error| error.to_string())?;
         }
-        if self.open { Ok(()) } else { whole.limit(&limits).map_err(words) }
+        let mut containers = self.containers.iter();
+        let changed =
+            containers.try_for_each(|(id, container)| group(id).limit(&container_limits(container)));
+        // Also when that has failed: a pod is not left without limits.
+        let closed = if self.open { Ok(()) } else { whole.limit(&self.limits) };
+        changed.and(closed).map_err(|error| error.to_string())?;
+        Ok((!self.open).then(|| self.limits.clone()))
+    }
+
+    fn unlimited(&self) -> Limits {
+        Limits {
+            cpu_quota: self.limits.cpu_quota.map(|_| -1),
+            memory: self.limits.memory.map(|_| -1),
+            ..Limits::default()
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::future::pending;
 use std::sync::Arc;
 
 use client::{Change, Key};
-use k8s_openapi::api::core::v1::{Node, Pod, PodSpec};
+use k8s_openapi::api::core::v1::{Node, Pod};
 use task::causes;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -99,6 +99,12 @@ impl Dispatch {
     }
 
     fn spawn(&mut self, uid: String, wanted: Wanted) {
+        if takes_room(&wanted) {
+            // What is on disk is what it was given.
+            let spec =
+                if wanted.from_disk { wanted.pod.spec.clone() } else { resize::as_allocated(&wanted.pod) };
+            self.context.granted.recall(&uid, spec.unwrap_or_default());
+        }
         let (sender, receiver) = watch::channel(wanted);
         let worker = Worker::new(Arc::clone(&self.context), receiver);
         self.workers.insert(uid.clone(), sender);
@@ -109,20 +115,19 @@ impl Dispatch {
     }
 
     fn admit(&self, pod: &Pod) -> Option<Verdict> {
-        let taken: Vec<_> = self.workers.values().map(|worker| worker.borrow().clone()).collect();
-        let others = taken.iter().filter(|wanted| takes_room(wanted));
-        let others: Vec<PodSpec> = others.filter_map(|wanted| resize::as_allocated(&wanted.pod)).collect();
-        let others: Vec<&PodSpec> = others.iter().collect();
+        let (uid, spec) = (pod.metadata.uid.as_deref()?, pod.spec.as_ref()?);
         let name = &self.context.config.node_name;
         let node = self.context.caches.of::<Node>().get(&Key::new("", name));
-        let room = Room {
-            node_name: name,
-            node: node.as_deref(),
-            allocatable: &self.context.allocatable,
-            max_pods: self.context.config.max_pods,
-            others: &others,
-        };
-        admit(pod, &room)
+        self.context.granted.grant(uid, spec, |others| {
+            let room = Room {
+                node_name: name,
+                node: node.as_deref(),
+                allocatable: &self.context.allocatable,
+                max_pods: self.context.config.max_pods,
+                others,
+            };
+            admit(pod, &room)
+        })
     }
 
     /// Waits for a worker that has nothing left to do, and for ever when there is none. Cancel safe.
@@ -141,6 +146,7 @@ impl Dispatch {
     /// What the worker did not see any more is another one's work.
     fn retire(&mut self, uid: &str, seen: Option<&str>) {
         let Some(worker) = self.workers.remove(uid) else { return };
+        self.context.granted.forget(uid);
         self.context.room.send_replace(());
         let wanted = worker.borrow().clone();
         if wanted.gone {
@@ -188,7 +194,8 @@ impl Dispatch {
 
     /// Burstable pods together weigh what they ask for together.
     fn weigh_burstable(&mut self) {
-        let taken = self.workers.values().map(|worker| worker.borrow().pod.clone());
+        let granted = &self.context.granted;
+        let taken = self.workers.iter().map(|(uid, worker)| granted.of(uid, &worker.borrow().pod));
         let burstable = taken.filter(|pod| Qos::of(pod) == Qos::Burstable && !is_terminal(pod));
         let asked = burstable.filter_map(|pod| Some(requests_of_pod(pod.spec.as_ref()?).cpu));
         let weight = shares(asked.fold(0_i64, i64::saturating_add));

@@ -18,6 +18,7 @@ use tokio::sync::{Notify, watch};
 use crate::config::Config;
 use crate::context::Context;
 use crate::environment;
+use crate::granted::Granted;
 use crate::node::{self, Machine};
 use crate::referenced::Referenced;
 use crate::resources::{Qos, class_cgroup, shares};
@@ -97,6 +98,7 @@ impl Kubelet {
             memory: machine.memory,
             allocatable,
             alone: AtomicBool::new(false),
+            granted: Granted::default(),
             room: watch::Sender::new(()),
             node_changed: Notify::new(),
         };

@@ -40,7 +40,7 @@ impl Portrait<'_> {
         let container = &*member.container;
         let image = container.image.clone().unwrap_or_default();
         let used = record.used.as_ref();
-        // One that runs has what it was given, not what it asks for.
+        // One that runs may not have yet what it was given.
         let has = match used.filter(|_| running_now) {
             Some(used) => used.resources.as_ref(),
             None => container.resources.as_ref(),
@@ -55,7 +55,7 @@ impl Portrait<'_> {
             last_state,
             ready,
             started: (member.kind != Kind::Ephemeral).then_some(started),
-            allocated_resources: has.and_then(|all| all.requests.clone()),
+            allocated_resources: container.resources.as_ref().and_then(|all| all.requests.clone()),
             resources: (member.kind != Kind::Ephemeral).then(|| resources(has)),
             user: used.and_then(|used| used.user.clone()),
             volume_mounts: super::some(mounts(container)),

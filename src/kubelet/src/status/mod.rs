@@ -33,6 +33,7 @@ pub(crate) struct Verdict {
 #[derive(Debug)]
 pub(crate) struct Portrait<'a> {
     pub(crate) pod: &'a Pod,
+    /// With the amounts that the pod was given.
     pub(crate) spec: &'a PodSpec,
     pub(crate) records: &'a Records,
     /// Its namespaces are there, with network.

@@ -196,13 +196,13 @@ fn a_verdict_is_told_when_nothing_runs_any_more() {
 }
 
 #[test]
-fn a_change_that_waits_is_told_with_what_there_is() {
+fn what_was_given_is_told_apart_from_what_there_is() {
     let resources = |cpu: &str| {
         let list = Some([("cpu".to_owned(), Quantity(cpu.to_owned()))].into());
         Some(ResourceRequirements { requests: list, ..ResourceRequirements::default() })
     };
-    let mut asks = spec(&[], &["a"]);
-    asks.containers[0].resources = resources("2");
+    let mut granted = spec(&[], &["a"]);
+    granted.containers[0].resources = resources("2");
     let used = Used {
         image: "app".into(),
         image_id: String::new(),
@@ -210,14 +210,16 @@ fn a_change_that_waits_is_told_with_what_there_is() {
         stop_signal: None,
         resources: resources("1"),
     };
-    let mut story = Story::new(asks, &[("a", Record { used: Some(used), ..running(true) })]);
+    let down = Story::new(granted.clone(), &[("a", Record { used: Some(used.clone()), ..ended(1) })]);
+    assert_eq!(main_of(&down.status()).resources, resources("2"), "its next start has it");
+    let mut story = Story::new(granted, &[("a", Record { used: Some(used), ..running(true) })]);
     story.delay = Some(Delay::Deferred("no room".into()));
     let told = story.status();
     let expected = ("True".to_owned(), Some("Deferred".to_owned()), Some("no room".to_owned()));
     assert_eq!(condition(&told, "PodResizePending"), expected);
     let main = main_of(&told);
     assert_eq!(main.resources, resources("1"));
-    assert_eq!(main.allocated_resources, resources("1").unwrap().requests);
+    assert_eq!(main.allocated_resources, resources("2").unwrap().requests);
     let waiting = text(&told).unwrap();
     story.delay = Some(Delay::Failed("busy".into()));
     let expected = ("True".to_owned(), Some("Error".to_owned()), Some("busy".to_owned()));

@@ -22,10 +22,11 @@ impl Worker {
             // What is left of it goes away.
             self.last = Some(last);
             self.stage = Stage::Clearing;
+            self.context.granted.forget(&self.uid);
             self.clear();
             return;
         }
-        self.save(&self.spec());
+        self.save(&self.granted());
         self.adopt();
     }
 
@@ -48,6 +49,7 @@ impl Worker {
         let ips = ips(self.pod.status.as_ref());
         self.home.adopt(Ready { pod: sandbox, ips, volumes: Arc::default() });
         self.note_latest();
+        self.presume_used();
         self.condemn_changed();
     }
 
@@ -91,6 +93,29 @@ impl Worker {
             record.attempt = Some(attempt);
             record.place = Place::Fresh;
             record.used = None;
+        }
+    }
+
+    /// Containers of which no status says what they were made of: what is on disk is what their pod was given.
+    fn presume_used(&mut self) {
+        let pod = self.granted();
+        for member in pod.spec.iter().flat_map(members) {
+            let record = self.records.get_mut(member.name());
+            let Some(record) = record.filter(|record| record.attempt.is_some() && record.used.is_none())
+            else {
+                continue;
+            };
+            let image = member.container.image.clone().unwrap_or_default();
+            let known = self.context.images.get(&image);
+            record.used = Some(Used {
+                image_id: known
+                    .map(|image| image.digests.first().unwrap_or(&image.id).clone())
+                    .unwrap_or_default(),
+                image,
+                user: None,
+                stop_signal: None,
+                resources: member.container.resources.clone(),
+            });
         }
     }
 }

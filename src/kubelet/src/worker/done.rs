@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::ResourceRequirements;
 use k8s_openapi::jiff::Timestamp;
+use oci::cgroup::Limits;
 use tokio::time::Instant;
 
 use crate::backoff::Backoff;
@@ -24,8 +25,8 @@ pub(super) enum Done {
     /// Whether the container may go on.
     Hooked(String, bool),
     Stopped(String),
-    /// The containers with the amounts they were to have.
-    Resized(Vec<(String, Option<ResourceRequirements>)>, Result<(), String>),
+    /// The containers with the amounts they were to have, and what the pod as a whole is limited to.
+    Resized(Vec<(String, Option<ResourceRequirements>)>, Result<Option<Limits>, String>),
     Unmounted,
     Saved(Mark, Result<(), saved::Error>),
     Cleared(bool),

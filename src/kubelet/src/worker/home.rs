@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::decide;
+use crate::resources::pod_limits;
 use crate::sandbox::{self, Ready};
 
 use super::Worker;
@@ -124,13 +125,14 @@ impl Worker {
 
     pub(super) fn make_sandbox(&mut self) {
         self.home.slot = Slot::Making;
+        self.resizing.applied = self.granted().spec.as_ref().map(pod_limits);
         self.spawn_making();
     }
 
     /// Also makes sure of one that is there: its network, its volumes and its files.
     fn spawn_making(&mut self) {
         self.home.making += 1;
-        let (context, pod) = (Arc::clone(&self.context), Arc::clone(&self.pod));
+        let (context, pod) = (Arc::clone(&self.context), self.granted());
         let deadline = self.deadline.subscribe();
         self.jobs
             .spawn(async move { Done::Sandbox(Box::pin(sandbox::make(&context, &pod, deadline)).await) });

@@ -176,6 +176,8 @@ impl Worker {
         let now = Instant::now();
         let (sandbox, retry) = self.look_home(now);
         let resize = if sandbox == decide::Sandbox::Ready { self.resize(spec, now) } else { None };
+        // Who starts meanwhile might not fit into what the pod may use.
+        let sandbox = if self.resizing.under_way { decide::Sandbox::Busy } else { sandbox };
         let view = View { spec, records: &self.records, sandbox, ending: self.is_ending(), now };
         let plan = decide(&view);
         for action in plan.actions {

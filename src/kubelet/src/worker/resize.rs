@@ -4,14 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{Container, Pod, PodSpec, ResourceRequirements};
+use oci::cgroup::Limits;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::admit::Room;
 use crate::member::{Kind, Member, members};
-use crate::record::{Cause, Record, id};
+use crate::record::{Busy, Cause, Record, id};
 use crate::resize::{self, Change, Delay};
-use crate::status;
+use crate::resources::pod_limits;
 
 use super::Worker;
 use super::done::Done;
@@ -22,23 +23,29 @@ const AGAIN: Duration = Duration::from_secs(10);
 /// Where a change of the pod's amounts is.
 #[derive(Debug)]
 pub(super) struct Resizing {
-    under_way: bool,
-    /// The pod as a whole is not limited: containers are yet to start anew with other amounts.
-    open: bool,
-    /// Why it has not come about.
-    pub(super) delay: Option<Delay>,
-    after: Option<Instant>,
+    pub(super) under_way: bool,
+    /// What the pod as a whole is limited to; none while that is not known or containers are yet to end that had other amounts.
+    pub(super) applied: Option<Limits>,
+    /// Why it was not given what it asks for.
+    pending: Option<Delay>,
+    /// Why it has not what it was given, and when to try again.
+    failed: Option<(Delay, Instant)>,
     /// Told when other pods have gone or have become smaller.
     pub(super) room: watch::Receiver<()>,
 }
 
 impl Resizing {
     pub(super) fn new(room: watch::Receiver<()>) -> Self {
-        Self { under_way: false, open: false, delay: None, after: None, room }
+        Self { under_way: false, applied: None, pending: None, failed: None, room }
     }
 
     pub(super) fn waits_for_room(&self) -> bool {
-        matches!(self.delay, Some(Delay::Deferred(_)))
+        matches!(self.pending, Some(Delay::Deferred(_)))
+    }
+
+    /// Why the pod has not what it asks for.
+    pub(super) fn delay(&self) -> Option<&Delay> {
+        self.pending.as_ref().or(self.failed.as_ref().map(|(delay, _)| delay))
     }
 }
 
@@ -48,74 +55,90 @@ impl Worker {
         if self.resizing.under_way || self.is_ending() {
             return None;
         }
+        self.ask(spec);
+        let granted = self.granted();
+        let spec = granted.spec.as_ref()?;
         let changes = self.other_amounts(spec);
-        if changes.is_empty() && !(self.resizing.open && self.is_settled()) {
-            self.resizing.delay = None;
+        let limited = self.resizing.applied.as_ref() == Some(&pod_limits(spec));
+        if changes.is_empty() && (limited || !self.is_settled()) {
+            self.resizing.failed = None;
             return None;
         }
-        if let Some(after) = self.resizing.after.filter(|after| *after > now) {
-            return Some(after);
+        if let Some((_, after)) = self.resizing.failed.as_ref().filter(|(_, after)| *after > now) {
+            return Some(*after);
         }
-        self.resizing.room.mark_unchanged();
-        self.resizing.delay = self.lacks(spec);
-        if self.resizing.delay.is_none() {
-            self.change(spec, changes);
-        }
+        self.change(spec, changes);
         None
     }
 
-    /// Whether nothing is on its way up or down.
-    fn is_settled(&self) -> bool {
-        let condemned = |record: &Record| record.running().is_some_and(|running| running.condemned.is_some());
-        self.records.values().all(|record| record.busy.is_none() && !condemned(record))
+    /// Has the pod given what it asks for, if there is room: whether its containers run or not.
+    fn ask(&mut self, spec: &PodSpec) {
+        if !self.context.granted.differs(&self.uid, spec) {
+            self.resizing.pending = None;
+            return;
+        }
+        self.resizing.room.mark_unchanged();
+        self.resizing.pending = self.grant(spec);
+        if self.resizing.pending.is_none() {
+            self.resizing.failed = None;
+            self.save(&self.granted());
+            self.context.room.send_replace(());
+        }
     }
 
-    /// The running containers that ask for other amounts than they have, with the resources that differ.
+    /// What the node cannot give.
+    fn grant(&self, spec: &PodSpec) -> Option<Delay> {
+        self.context.granted.grant(&self.uid, spec, |others| {
+            let room = Room {
+                node_name: &self.context.config.node_name,
+                node: None,
+                allocatable: &self.context.allocatable,
+                max_pods: self.context.config.max_pods,
+                others,
+            };
+            room.refuses_to_grow(spec)
+        })
+    }
+
+    /// The pod with what it was given.
+    pub(super) fn granted(&self) -> Arc<Pod> {
+        self.context.granted.of(&self.uid, &self.pod)
+    }
+
+    /// Whether no container is on its way down, with amounts that the pod was given before.
+    fn is_settled(&self) -> bool {
+        let condemned = |record: &Record| record.running().is_some_and(|running| running.condemned.is_some());
+        self.records.values().all(|record| record.busy != Some(Busy::Stopping) && !condemned(record))
+    }
+
+    /// The running containers that were given other amounts than they have, with the resources that differ.
     fn other_amounts(&self, spec: &PodSpec) -> Vec<(Container, Vec<&'static str>)> {
         let of = |member: Member<'_>| {
             let record = self.records.get(member.name())?;
             let changeable = matches!(member.kind, Kind::Main | Kind::Sidecar) && record.busy.is_none();
-            let has = record.used.as_ref().filter(|_| changeable && record.running().is_some())?;
+            let stays = record.running().is_some_and(|running| running.condemned.is_none());
+            let has = record.used.as_ref().filter(|_| changeable && stays)?;
             let differing = resize::differing(has.resources.as_ref(), member.container.resources.as_ref());
             (!differing.is_empty()).then(|| (member.container.into_owned(), differing))
         };
         members(spec).filter_map(of).collect()
     }
 
-    /// What the node cannot give.
-    fn lacks(&self, spec: &PodSpec) -> Option<Delay> {
-        let others = self.context.own_pods();
-        let others = others.iter().filter(|pod| {
-            let begun = pod.status.as_ref().is_some_and(|status| status.start_time.is_some());
-            begun && !status::is_terminal(pod) && pod.metadata.uid.as_ref() != Some(&self.uid)
-        });
-        let others: Vec<PodSpec> = others.filter_map(|pod| resize::as_allocated(pod)).collect();
-        let others: Vec<&PodSpec> = others.iter().collect();
-        let room = Room {
-            node_name: &self.context.config.node_name,
-            node: None,
-            allocatable: &self.context.allocatable,
-            max_pods: self.context.config.max_pods,
-            others: &others,
-        };
-        room.refuses_to_grow(spec)
-    }
-
     fn change(&mut self, spec: &PodSpec, changes: Vec<(Container, Vec<&'static str>)>) {
         let Some(sandbox) = self.home.ready() else { return };
         let pod = sandbox.pod.spec().cgroup.clone();
-        let mut change = Change { pod, spec: spec.clone(), containers: Vec::new(), open: false };
+        let mut change = Change { pod, limits: pod_limits(spec), containers: Vec::new(), open: false };
         for (container, resources) in changes {
             let Some(record) = self.records.get_mut(&container.name) else { continue };
             if resize::restarts(&container, &resources) {
                 record.running_mut().into_iter().for_each(|running| running.condemned = Some(Cause::Resized));
-                change.open = true;
             } else {
                 change.containers.push((id(&container.name, record.restarts()), container));
             }
         }
+        change.open = !self.is_settled();
         self.resizing.under_way = true;
-        self.resizing.open = change.open;
+        self.resizing.applied = None;
         let context = Arc::clone(&self.context);
         self.jobs.spawn_blocking(move || {
             let changed = change.apply(&context.hierarchy);
@@ -130,34 +153,21 @@ impl Worker {
     pub(super) fn resized(
         &mut self,
         containers: Vec<(String, Option<ResourceRequirements>)>,
-        changed: Result<(), String>,
+        changed: Result<Option<Limits>, String>,
     ) {
         self.resizing.under_way = false;
-        if let Err(error) = changed {
-            self.resizing.delay = Some(Delay::Failed(error));
-            self.resizing.after = Some(Instant::now() + AGAIN);
-            return;
+        match changed {
+            Ok(applied) => self.resizing.applied = applied,
+            Err(error) => {
+                self.resizing.failed = Some((Delay::Failed(error), Instant::now() + AGAIN));
+                return;
+            }
         }
-        self.resizing.after = None;
+        self.resizing.failed = None;
         for (name, resources) in containers {
             if let Some(used) = self.records.get_mut(&name).and_then(|record| record.used.as_mut()) {
                 used.resources = resources;
             }
         }
-        self.context.room.send_replace(());
-    }
-
-    /// The pod as it may be now: a container that starts while a change waits gets what it had.
-    pub(super) fn granted(&self) -> Arc<Pod> {
-        let mut pod = self.spec();
-        if !matches!(self.resizing.delay, Some(Delay::Infeasible(_) | Delay::Deferred(_))) {
-            return pod;
-        }
-        let spec = Arc::make_mut(&mut pod).spec.get_or_insert_default();
-        for container in spec.init_containers.iter_mut().flatten().chain(&mut spec.containers) {
-            let used = self.records.get(&container.name).and_then(|record| record.used.as_ref());
-            container.resources = used.map_or(container.resources.take(), |used| used.resources.clone());
-        }
-        pod
     }
 }

@@ -62,7 +62,7 @@ impl Worker {
         let changed = old.spec != self.pod.spec
             || old.metadata.labels != self.pod.metadata.labels
             || old.metadata.annotations != self.pod.metadata.annotations;
-        self.save(&self.spec());
+        self.save(&self.granted());
         self.try_other_images(&old);
         if changed && self.home.ready().is_some() && !self.is_ending() {
             self.condemn_changed();
@@ -105,10 +105,11 @@ impl Worker {
             return last.clone();
         }
         let usual = PodSpec::default();
+        let granted = self.granted();
         let ips = self.home.ready().map(|sandbox| sandbox.ips.clone()).unwrap_or_default();
         status::status(&Portrait {
             pod: &self.pod,
-            spec: self.pod.spec.as_ref().unwrap_or(&usual),
+            spec: granted.spec.as_ref().unwrap_or(&usual),
             records: &self.records,
             sandbox_ready: !ips.is_empty() && self.stage == Stage::Alive,
             pod_ips: &ips,
@@ -116,7 +117,7 @@ impl Worker {
             start_time: self.start_time,
             verdict: self.verdict.as_ref(),
             finished: self.stage >= Stage::Clearing,
-            delay: self.resizing.delay.as_ref(),
+            delay: self.resizing.delay(),
             before: self.telling.before.as_ref(),
             now: Timestamp::now(),
         })
@@ -223,6 +224,8 @@ impl Worker {
         let last = self.status();
         let pod = Pod { status: Some(last.clone()), ..Pod::clone(&self.pod) };
         self.last = Some(last);
+        self.context.granted.forget(&self.uid);
+        self.context.room.send_replace(());
         self.save(&pod);
         self.probes.clear();
         self.clear_if_kept();

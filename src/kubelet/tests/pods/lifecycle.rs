@@ -1,9 +1,9 @@
 //! From created to gone.
 
-use k8s_openapi::api::core::v1::{ConfigMap, Pod};
+use k8s_openapi::api::core::v1::ConfigMap;
 use serde_json::json;
 
-use crate::node::{Ground, condition, container, is_ready, phase, until};
+use crate::node::{Ground, condition, container, is_ready, phase};
 
 crate::tests![
     a_pod_becomes_ready_and_goes,
@@ -12,12 +12,8 @@ crate::tests![
     any_number_of_seconds_may_be_asked_for,
     a_pod_knows_its_place,
     another_image_is_another_container,
-    other_amounts_for_a_running_container,
-    a_memory_limit_that_needs_a_restart,
     the_node_is_registered,
 ];
-
-const FOREVER: &str = "trap 'exit 0' TERM; echo begun; while :; do sleep 1000 & wait; done";
 
 async fn a_pod_becomes_ready_and_goes(ground: &Ground) {
     let agent = ground.agent().await;
@@ -156,92 +152,6 @@ async fn another_image_is_another_container(ground: &Ground) {
     assert_eq!(ground.event("web", "Killing").await, "Container app definition changed, will be restarted");
     ground.delete("web").await;
     ground.gone("web").await;
-    agent.stop().await;
-}
-
-/// The pod's control groups hold this in that file, at `below` the pod's own.
-fn limit(ground: &Ground, pod: &Pod, below: &str, controller: &str, files: [&str; 2]) -> String {
-    let uid = pod.metadata.uid.as_ref().unwrap();
-    let group = ground.cgroup().join("kubepods/burstable").join(format!("pod{uid}")).join(below);
-    let group = group.strip_prefix("/").unwrap();
-    let [old, new] = files;
-    let old = std::path::Path::new("/sys/fs/cgroup").join(controller).join(group).join(old);
-    let new = std::path::Path::new("/sys/fs/cgroup").join(group).join(new);
-    let text = std::fs::read_to_string(old).or_else(|_| std::fs::read_to_string(new)).unwrap();
-    text.split_whitespace().next().unwrap().to_owned()
-}
-
-fn quota(ground: &Ground, pod: &Pod, below: &str) -> String {
-    limit(ground, pod, below, "cpu", ["cpu.cfs_quota_us", "cpu.max"])
-}
-
-fn memory(ground: &Ground, pod: &Pod, below: &str) -> String {
-    limit(ground, pod, below, "memory", ["memory.limit_in_bytes", "memory.max"])
-}
-
-/// What the status says that the container has.
-fn has(pod: &Pod, resource: &str) -> String {
-    let resources = container(pod, "app").and_then(|app| app.resources.clone()).unwrap_or_default();
-    resources.limits.and_then(|limits| limits.get(resource).cloned()).unwrap_or_default().0
-}
-
-async fn other_amounts_for_a_running_container(ground: &Ground) {
-    let agent = ground.agent().await;
-    let amounts = json!({"requests": {"cpu": "10m"}, "limits": {"cpu": "100m", "memory": "64Mi"}});
-    ground.pod("web", FOREVER, |spec| spec["containers"][0]["resources"] = amounts).await;
-    let pod = ground.until("web", is_ready).await;
-    assert_eq!((quota(ground, &pod, "app_0"), quota(ground, &pod, "")), ("10000".into(), "10000".into()));
-    let more = json!({"requests": {"cpu": "20m"}, "limits": {"cpu": "200m", "memory": "32Mi"}});
-    ground.resize("web", more).await;
-    let pod = ground.until("web", |pod| has(pod, "cpu") == "200m").await;
-    for below in ["app_0", ""] {
-        assert_eq!(quota(ground, &pod, below), "20000", "{below}");
-        assert_eq!(memory(ground, &pod, below), (32 << 20).to_string(), "{below}");
-    }
-    let app = container(&pod, "app").unwrap();
-    assert_eq!((app.restart_count, &*app.allocated_resources.as_ref().unwrap()["cpu"].0), (0, "20m"));
-    // More than any machine has: it keeps what it has, and other pods find the room that it does not take.
-    ground
-        .resize("web", json!({"requests": {"cpu": "100k"}, "limits": {"cpu": "200k", "memory": "32Mi"}}))
-        .await;
-    let pod = ground.until("web", |pod| condition(pod, "PodResizePending") == "True").await;
-    assert_eq!((has(&pod, "cpu"), quota(ground, &pod, "app_0")), ("200m".into(), "20000".into()));
-    ground
-        .pod("other", FOREVER, |spec| {
-            spec["containers"][0]["resources"] = json!({"requests": {"cpu": "10m"}});
-        })
-        .await;
-    ground.until("other", is_ready).await;
-    ground
-        .resize("web", json!({"requests": {"cpu": "20m"}, "limits": {"cpu": "300m", "memory": "32Mi"}}))
-        .await;
-    let pod = ground.until("web", |pod| has(pod, "cpu") == "300m").await;
-    assert_eq!(condition(&pod, "PodResizePending"), "");
-    agent.stop().await;
-}
-
-async fn a_memory_limit_that_needs_a_restart(ground: &Ground) {
-    let agent = ground.agent().await;
-    let change = |spec: &mut serde_json::Value| {
-        spec["restartPolicy"] = "OnFailure".into();
-        spec["containers"][0]["resources"] =
-            json!({"limits": {"cpu": "100m", "memory": "64Mi"}, "requests": {"cpu": "10m"}});
-        spec["containers"][0]["resizePolicy"] =
-            json!([{"resourceName": "memory", "restartPolicy": "RestartContainer"}]);
-    };
-    let pod = ground.pod("web", FOREVER, change).await;
-    ground.said(&pod, 0, "begun").await;
-    ground.until("web", is_ready).await;
-    ground
-        .resize("web", json!({"limits": {"cpu": "100m", "memory": "32Mi"}, "requests": {"cpu": "10m"}}))
-        .await;
-    let again = |pod: &Pod| is_ready(pod) && container(pod, "app").is_some_and(|app| app.restart_count == 1);
-    let pod = ground.until("web", again).await;
-    assert_eq!(has(&pod, "memory"), "32Mi");
-    assert_eq!(memory(ground, &pod, "app_1"), (32 << 20).to_string());
-    until(|| memory(ground, &pod, "") == (32 << 20).to_string()).await;
-    let killed = ground.event("web", "Killing").await;
-    assert_eq!(killed, "Container app resize requires restart, will be restarted");
     agent.stop().await;
 }
 

@@ -13,6 +13,7 @@ mod image;
 mod lifecycle;
 mod node;
 mod probes;
+mod resize;
 mod restarts;
 
 use std::process::ExitCode;
@@ -20,7 +21,10 @@ use std::process::ExitCode;
 use node::Ground;
 
 fn main() -> ExitCode {
-    harness::main(prepare, &[lifecycle::TESTS, failures::TESTS, probes::TESTS, restarts::TESTS])
+    harness::main(
+        prepare,
+        &[lifecycle::TESTS, failures::TESTS, probes::TESTS, resize::TESTS, restarts::TESTS],
+    )
 }
 
 fn prepare() {
